@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carries the collection's own files to the node, beside a module that needs them there.
+
+Only Python that a module imports travels by itself. Julia programs, and what a release is given for its users, are
+files of their own in the collection; they go as one JSON document ``{file name: text}``, whose path on the node
+the module gets as ``_bundle``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Folders below plugins/ whose files a module needs; the others run Julia.
+FOLDERS = {"depot_release": "release"}
+DEFAULT_FOLDER = "julia"
+
+
+class ActionModule(ActionBase):
+    """One action plugin for all modules that need such files."""
+
+    TRANSFERS_FILES = True
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        del tmp  # unused for long, and kept by Ansible for its signature alone
+        module = self._task.action.rpartition(".")[2]
+        wrap_async = self._task.async_val and not self._connection.has_native_async
+        try:
+            bundle = self._send(FOLDERS.get(module, DEFAULT_FOLDER))
+            result.update(
+                self._execute_module(
+                    module_args=dict(self._task.args, _bundle=bundle), task_vars=task_vars, wrap_async=wrap_async
+                )
+            )
+        finally:
+            if not wrap_async:  # else the wrapper on the node removes it when the job has ended
+                self._remove_tmp_path(self._connection._shell.tmpdir)
+        result.get("invocation", {}).get("module_args", {}).pop("_bundle", None)
+        return result
+
+    def _send(self, folder: str) -> str:
+        """Put the files of a folder on the node; where."""
+        texts = {}
+        source = os.path.join(PLUGINS, folder)
+        for name in sorted(os.listdir(source)):
+            with open(os.path.join(source, name), encoding="utf-8") as stream:
+                texts[name] = stream.read()
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, f"{folder}.json")
+        self._transfer_data(remote, json.dumps(texts))
+        self._fixup_perms2((self._connection._shell.tmpdir, remote))
+        return remote

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation that modules share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options and attributes of the modules of this collection."""
+
+    # What every module promises.
+    ATTRIBUTES = r"""
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: linux
+"""
+
+    # Of modules that start Julia.
+    JULIA = r"""
+options:
+  julia:
+    description:
+      - Path of the Julia executable on the node.
+    type: path
+    required: true
+  julia_version:
+    description:
+      - The version that the executable must have, for example V(1.10.8). Another version is an error.
+    type: str
+  time_limit:
+    description:
+      - Seconds after which Julia is killed with all the processes that it started.
+    type: int
+    default: 7200
+  variables:
+    description:
+      - Environment variables for Julia, beside those that the module sets. Nothing else of the node's environment
+        reaches it; of the task's environment only what names a proxy, certificates or a package server does,
+        and only where there is a network.
+    type: dict
+    default: {}
+  mounts:
+    description:
+      - Folders of the node that Julia sees at another path. All other options name paths of the node.
+      - The path under which packages are installed and compiled is recorded in caches; up to Julia 1.10 they are valid
+        at that very path only. So a folder that is filled here and used elsewhere is shown under the path of its
+        use.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description:
+          - The folder on the node.
+        type: path
+        required: true
+      target:
+        description:
+          - The path at which Julia sees it. It need not exist on the node.
+        type: path
+        required: true
+requirements:
+  - bubblewrap (the command C(bwrap)) for what runs in a sandbox
+  - Julia 1.5 or later
+notes:
+  - Julia runs in a sandbox in which the node is read-only, C(/tmp) and the home directory are private, and which dies
+    with the module. It works for root and for ordinary users, where the kernel grants them user namespaces.
+"""
+
+    # Of modules that write to a depot.
+    LOCK = r"""
+options:
+  lock_timeout:
+    description:
+      - Seconds to wait for another run that works on the same folder.
+    type: int
+    default: 600
+"""

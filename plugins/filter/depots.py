@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the collection: thin, since all that they do is in ``plugin_utils/plan.py``."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any, Callable
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import DepotError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.targets import parse_version
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import plan, project
+
+
+def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except DepotError as error:
+            raise AnsibleFilterError(error.message) from error
+
+    return call
+
+
+def project_files(source: str, version: str) -> list[str]:
+    """The files that make up a project for a Julia version, relative to its folder."""
+    return project.read(source, parse_version(version)).files()
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "build_plan": _explained(plan.build_plan),
+            "current_release": _explained(plan.current_release),
+            "merged_releases": _explained(plan.merged_releases),
+            "project_files": _explained(project_files),
+            "release_inputs": _explained(plan.release_inputs),
+            "staged_paths": _explained(plan.staged_paths),
+        }

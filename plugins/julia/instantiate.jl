@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Installs what the lock of a project names into the first depot of the depot path.
+#
+# Request: project (folder), registries_depot (folder), registries (URLs), lazy (lazy artifacts too), offline, dry_run.
+# Events: total(total), missing(package) and missing(artifact) before anything is done, started(package),
+# failed(what, error), done.
+
+include("compat.jl")
+include("report.jl")
+include("environment.jl")
+include("registries.jl")
+
+import Pkg
+using .Report: emit, read_request
+using .Environment: Package, packages
+
+is_registered(package::Package) = package.tree !== nothing
+
+"The folder of a package, or nothing where it is not installed."
+function source_folder(package::Package)
+    source = Base.locate_package(package.id)
+    return source === nothing || !isfile(source) ? nothing : dirname(dirname(source))
+end
+
+"What is not there: packages by name, artifacts as (name, hash, meta, toml)."
+function what_is_missing(found, lazy)
+    missing_packages = Package[]
+    missing_artifacts = NamedTuple[]
+    for package in found
+        package.parent === nothing || continue
+        Pkg.Types.is_stdlib(package.id.uuid) && continue
+        folder = source_folder(package)
+        if folder === nothing
+            push!(missing_packages, package)
+            continue
+        end
+        for toml in Compat.artifact_files(folder), artifact in Compat.artifacts(Pkg, toml, lazy)
+            Compat.artifact_is_there(Pkg, artifact.hash) || push!(missing_artifacts, merge(artifact, (toml=toml,)))
+        end
+    end
+    return missing_packages, missing_artifacts
+end
+
+function install(request, found)
+    ENV["JULIA_PKG_PRECOMPILE_AUTO"] = "0"
+    request["offline"] && Pkg.offline()
+    emit(:started, package="registries")
+    request["offline"] || Registries.prepare(request["registries_depot"], request["registries"],
+                                             any(is_registered, found), false)
+    emit(:started, package="packages")
+    Pkg.activate(request["project"])
+    Pkg.instantiate()
+    # Pkg leaves lazy artifacts, and those of standard libraries, to their first use.
+    emit(:started, package="artifacts")
+    _, artifacts = what_is_missing(found, request["lazy"])
+    for artifact in artifacts
+        Compat.install_artifact(Pkg, artifact, artifact.toml)
+    end
+    return nothing
+end
+
+"Build scripts whose log tells of an error: Pkg 1.5 says so on its output alone and goes on."
+function say_failed_builds(found)
+    for package in found
+        folder = package.parent === nothing ? source_folder(package) : nothing
+        (folder === nothing || !isfile(joinpath(folder, "deps", "build.jl"))) && continue
+        log = joinpath(folder, "deps", "build.log")
+        isfile(log) && occursin(r"^ERROR: "m, read(log, String)) &&
+            emit(:failed, what=package.id.name, error=string("its build script failed:\n", read(log, String)))
+    end
+end
+
+function main()
+    request = read_request()
+    found = packages(request["project"])
+    emit(:total, total=length(found))
+    missing_packages, missing_artifacts = what_is_missing(found, request["lazy"])
+    foreach(package -> emit(:missing, package=package.id.name), missing_packages)
+    foreach(artifact -> emit(:missing, artifact=artifact.name), missing_artifacts)
+    if !request["dry_run"] && !(isempty(missing_packages) && isempty(missing_artifacts))
+        install(request, found)
+        still_packages, still_artifacts = what_is_missing(found, request["lazy"])
+        foreach(package -> emit(:failed, what=package.id.name, error="is not installed"), still_packages)
+        foreach(artifact -> emit(:failed, what=artifact.name, error="is an artifact that is not installed"),
+                still_artifacts)
+        say_failed_builds(found)
+    end
+    emit(:done)
+end
+
+main()

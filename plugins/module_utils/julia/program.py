@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running one of this collection's Julia programs, enclosed or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Mapping, Sequence
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import JuliaError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import FLAGS
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT, Mount, Sandbox
+
+# Where the sandbox shows the programs and the files that are exchanged with them; both lie in its private /tmp.
+PROGRAMS_INSIDE = "/tmp/programs"  # noqa: S108
+EXCHANGE_INSIDE = "/tmp/exchange"  # noqa: S108
+DEFAULT_BUNDLE_ERROR = (
+    "the Julia programs did not arrive with the module; call it by its full name scisoft.julia_depots.*, "
+    "so that the collection's action plugin carries them"
+)
+
+
+@contextmanager
+def unpacked(bundle: str | None) -> Iterator[str]:
+    """A folder with the programs that the action plugin sent as one JSON document ``{file name: text}``.
+
+    :raises JuliaError: nothing was sent.
+    """
+    if not bundle or not os.path.isfile(bundle):
+        raise JuliaError(DEFAULT_BUNDLE_ERROR)
+    with open(bundle, encoding="utf-8") as stream:
+        texts = json.load(stream)
+    folder = tempfile.mkdtemp(prefix="julia-programs-")
+    try:
+        os.chmod(folder, 0o755)  # noqa: S103 - nothing secret, and Julia may run as another user id
+        for name, text in texts.items():
+            with open(os.path.join(folder, os.path.basename(name)), "w", encoding="utf-8") as stream:
+                stream.write(text)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Outcome:
+    """What a program reported, and how it ended."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    completed: process.Completed | None = None
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == name]
+
+    def first(self, name: str) -> dict[str, Any] | None:
+        return next(iter(self.of(name)), None)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Starts programs of one Julia in one kind of surroundings.
+
+    :param julia: path of the executable on this machine.
+    :param programs: folder with the programs.
+    :param sandbox: none: not enclosed (a client node, where nothing is built).
+    """
+
+    julia: str
+    programs: str
+    sandbox: Sandbox | None
+    timeout: float | None = None
+
+    def run(self, program: str, request: Mapping[str, Any], env: Mapping[str, str], must_finish: bool = True) -> Outcome:
+        """Run a program to its end.
+
+        :param program: file name, for example ``check.jl``.
+        :param request: what the program asks for in its head comment; lists, strings, numbers and booleans.
+        :raises JuliaError: it ended badly or (``must_finish``) without its last event.
+        :raises TimeLimitError: its time was over.
+        """
+        with tempfile.TemporaryDirectory(prefix="julia-exchange-") as exchange:
+            inside = EXCHANGE_INSIDE if self.sandbox else exchange
+            events_file = os.path.join(exchange, "events.jsonl")
+            asked = dict(request, events=os.path.join(inside, "events.jsonl"), scratch=inside)
+            with open(os.path.join(exchange, "request.toml"), "w", encoding="utf-8") as stream:
+                stream.write(toml(asked))
+            argv, environment = self._command(program, exchange, env)
+            completed = process.run(argv, environment, timeout=self.timeout)
+            outcome = Outcome(events=_read_events(events_file), completed=completed)
+        if not completed.ok:
+            raise JuliaError(f"{program} failed: {_last_error(completed.stderr)}", **completed.details())
+        if must_finish and outcome.first("done") is None:
+            raise JuliaError(f"{program} ended before its work was done", **completed.details())
+        return outcome
+
+    def _command(self, program: str, exchange: str, env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        if self.sandbox is None:
+            argv = [self.julia, *FLAGS, os.path.join(self.programs, program), os.path.join(exchange, "request.toml")]
+            return argv, dict(BASE_ENVIRONMENT, **env)
+        enclosed = Sandbox(
+            mounts=[
+                *self.sandbox.mounts,
+                Mount(self.programs, PROGRAMS_INSIDE),
+                Mount(exchange, EXCHANGE_INSIDE, writable=True),
+            ],
+            writable=self.sandbox.writable,
+            network=self.sandbox.network,
+            variables=dict(self.sandbox.variables, **env),
+        )
+        argv = [
+            enclosed.inside(self.julia),
+            *FLAGS,
+            os.path.join(PROGRAMS_INSIDE, program),
+            os.path.join(EXCHANGE_INSIDE, "request.toml"),
+        ]
+        return enclosed.command(argv), enclosed.environment()
+
+
+def toml(request: Mapping[str, Any]) -> str:
+    """A flat request as TOML: JSON's strings, numbers, booleans and lists of them are TOML's as well.
+
+    The one exception, DEL, is escaped here.
+    """
+    return "".join(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f") for key, value in request.items()
+    )
+
+
+def depot_path(depots: Sequence[str]) -> str:
+    """A depot path whose trailing colon stands for what comes with Julia (in that form on every version)."""
+    return ":".join([*depots, ""])
+
+
+def _read_events(path: str) -> list[dict[str, Any]]:
+    """The events written so far; a last line that is not whole is left."""
+    if not os.path.exists(path):
+        return []
+    events = []
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if line.endswith("\n"):
+                events.append(json.loads(line))
+    return events
+
+
+def _last_error(stderr: str) -> str:
+    """The line that says most about why Julia ended: the last that begins with ERROR, else the last one."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["it printed nothing"])[-1]

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks that end with the process that holds them (flock(2))."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import Iterator
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError
+
+RETRY_SECONDS = 0.2
+
+
+@contextmanager
+def folder_lock(folder: str, wait: float) -> Iterator[None]:
+    """Hold a folder for oneself; the lock is on the folder itself, so nothing is left behind in it.
+
+    :param wait: how many seconds to wait for another holder.
+    :raises BusyError: it is held longer than that.
+    """
+    os.makedirs(folder, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        acquire(descriptor, wait, f"{folder} is in use by another run on this machine")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def acquire(descriptor: int, wait: float, message: str) -> None:
+    """Take an exclusive lock on an open file.
+
+    :raises BusyError: with this message, when it is still held after ``wait`` seconds.
+    """
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise BusyError(f"{message}; waited {wait:g} s, run again later or raise lock_timeout") from None
+            time.sleep(RETRY_SECONDS)

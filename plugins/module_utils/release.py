@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Release ids, ``release.json`` and the layout of a store: the one place that knows a path in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+LAYOUT = 1  # part of every release id: a release of another layout is another release
+ENVIRONMENT_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")
+RELEASE_ID = re.compile(r"^[0-9a-f]{16}$")
+# A depot path is separated by colons; the others would need quoting in one of the shells that read the files.
+FORBIDDEN_IN_PATHS = re.compile(r"[\x00-\x1f\x7f:'\"\\$`!;]")
+
+
+def fault_of_name(name: Any) -> str | None:
+    """Why this cannot be the name of an environment; none if it can."""
+    if isinstance(name, str) and ENVIRONMENT_NAME.match(name) and ".." not in name:
+        return None
+    return f"{name!r} is not a name: it takes a letter, then letters, digits, '_', '-' and '.', 64 in all, no '..'"
+
+
+def fault_of_path(path: Any) -> str | None:
+    """Why this cannot be the root of a store; none if it can."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        return f"{path!r} is not an absolute path"
+    if FORBIDDEN_IN_PATHS.search(path):
+        return f"{path!r} holds a character that a depot path or a shell would misread (one of : ' \" \\ $ ` ! ;)"
+    if os.path.normpath(path) != path.rstrip("/") or path.strip("/") == "":
+        return f"{path!r} is not a plain path below /"
+    return None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below the root of one store."""
+
+    root: str
+
+    def julia(self, version: str, arch: str) -> str:
+        return os.path.join(self.root, "julia", version, arch)
+
+    @property
+    def environments(self) -> str:
+        return os.path.join(self.root, "environments")
+
+    def environment(self, name: str) -> str:
+        return os.path.join(self.environments, name)
+
+    def releases(self, name: str) -> str:
+        return os.path.join(self.environment(name), "releases")
+
+    def release(self, name: str, release: str) -> Release:
+        return Release(os.path.join(self.releases(name), release), name)
+
+    def current(self, name: str) -> str:
+        return os.path.join(self.environment(name), "current")
+
+    def previous(self, name: str) -> str:
+        return os.path.join(self.environment(name), "previous")
+
+    @staticmethod
+    def link_target(release: str) -> str:
+        """What ``current`` and ``previous`` hold: relative, so that the store can be mounted anywhere."""
+        return os.path.join("releases", release)
+
+    @property
+    def lock(self) -> str:
+        return os.path.join(self.root, ".lock")
+
+
+@dataclass(frozen=True)
+class Release:
+    """Paths in one release, staged or published."""
+
+    path: str
+    environment: str
+
+    @property
+    def record(self) -> str:
+        return os.path.join(self.path, "release.json")
+
+    def arch(self, arch: str) -> str:
+        return os.path.join(self.path, arch)
+
+    def common(self, arch: str) -> str:
+        return os.path.join(self.path, arch, "common")
+
+    def project(self, arch: str) -> str:
+        return os.path.join(self.common(arch), "environments", self.environment)
+
+    def level(self, arch: str, level: str) -> str:
+        return os.path.join(self.path, arch, level)
+
+    def levels(self, arch: str) -> str:
+        return os.path.join(self.path, arch, "levels")
+
+    def build(self, arch: str) -> str:
+        return os.path.join(self.path, arch, "build.json")
+
+    def architectures(self) -> list[str]:
+        """The architectures that have a complete build here."""
+        try:
+            names = sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return []
+        return [name for name in names if os.path.isfile(self.build(name))]
+
+
+def release_id(inputs: Mapping[str, Any]) -> str:
+    """The name of the release made from these inputs: 16 hexadecimal digits of a SHA-256.
+
+    :param inputs: anything that JSON can hold: project digest, Julia versions and builds, targets, store root.
+    """
+    text = json.dumps(dict(inputs, layout=LAYOUT), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    """A JSON document; none where there is no file or it is no document."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+
+
+def write_json(path: str, document: Mapping[str, Any]) -> None:
+    """Write a JSON document so that a reader sees it whole or not at all."""
+    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)

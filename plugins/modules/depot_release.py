@@ -1,0 +1,202 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: depot_release
+short_description: Publish, activate, remove or prune releases of an environment in a store
+description:
+  - Brings a store to the state that is asked for, one step after another, each of which readers see whole or not at all.
+  - A release is published only if every build in it is complete and was checked. It comes with its Julia, and with what
+    its users start it with.
+  - Whatever ended an earlier run in the middle is put right first, and told in RV(recovered).
+  - Where nothing is to be done, the store is only read.
+author:
+  - scisoft.julia_depots contributors (@scisoft)
+version_added: 0.1.0
+options:
+  store:
+    description:
+      - The store.
+    type: dict
+    required: true
+    suboptions:
+      type:
+        description:
+          - What it is. V(directory) is a folder of the node or of a network file system.
+        type: str
+        choices: [directory]
+        required: true
+      path:
+        description:
+          - Its root, as clients see it.
+        type: path
+        required: true
+  environment:
+    description:
+      - Name of the environment.
+    type: str
+    required: true
+  state:
+    description:
+      - V(published) adds a release, makes it current (see O(activate)), and prunes.
+      - V(active) makes a release current that is there.
+      - V(absent) removes one release. The current and the previous one are never removed.
+      - V(pruned) removes the oldest beyond O(keep).
+    type: str
+    choices: [published, active, absent, pruned]
+    default: published
+  release:
+    description:
+      - Name of the release. V(previous) with O(state=active) takes back the last activation.
+    type: str
+  source:
+    description:
+      - Folder of the staged release on the node. Required with O(state=published).
+    type: path
+  architectures:
+    description:
+      - Architectures whose builds must be there, complete and checked.
+    type: list
+    elements: str
+    default: []
+  julias:
+    description:
+      - The Julias that made the builds, one an architecture. Required with O(state=published).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      version:
+        description:
+          - Its version.
+        type: str
+        required: true
+      arch:
+        description:
+          - Its architecture.
+        type: str
+        required: true
+      build:
+        description:
+          - Identity of its build. The store holds one build of each version and architecture.
+        type: str
+        required: true
+      prefix:
+        description:
+          - Its folder on the node, with C(bin/julia).
+        type: path
+        required: true
+  inputs:
+    description:
+      - What went into the release, for its record.
+    type: dict
+    default: {}
+  activate:
+    description:
+      - Make a published release current.
+    type: bool
+    default: true
+  keep:
+    description:
+      - How many releases to keep, V(0) for all. The current and the previous one are kept in any case, and count.
+    type: int
+    default: 0
+  lock_timeout:
+    description:
+      - Seconds to wait for another run that writes to the store.
+    type: int
+    default: 600
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+extends_documentation_fragment:
+  - scisoft.julia_depots.depots.attributes
+"""
+
+EXAMPLES = r"""
+- name: Publish
+  scisoft.julia_depots.depot_release:
+    store: {type: directory, path: /srv/julia}
+    environment: jets
+    release: 0123456789abcdef
+    source: /var/lib/julia_depots/staging/jets/0123456789abcdef
+    architectures: [x86_64]
+    julias:
+      - version: 1.10.8
+        arch: x86_64
+        build: 4c16ff44be8b2f3a
+        prefix: /opt/julia-1.10.8
+    keep: 5
+
+- name: Go back to the release before
+  scisoft.julia_depots.depot_release:
+    store: {type: directory, path: /srv/julia}
+    environment: jets
+    state: active
+    release: previous
+"""
+
+RETURN = r"""
+actions:
+  description: What was changed, or would be in check mode, in order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    what:
+      description: The kind of thing.
+      type: str
+      sample: release
+    id:
+      description: Which one.
+      type: str
+      sample: 0123456789abcdef
+    status:
+      description: What became of it.
+      type: str
+      sample: published
+release:
+  description: Name of the current release.
+  returned: success
+  type: str
+previous:
+  description: Name of the release that was current before.
+  returned: success
+  type: str
+releases:
+  description: The releases in the store (C(release)) with the time of their publication (C(published)), newest first.
+  returned: success
+  type: list
+  elements: dict
+recovered:
+  description: What a dead run had left, and was put right.
+  returned: success
+  type: list
+  elements: dict
+revision:
+  description: The revision that readers get, where the store counts them.
+  returned: success
+  type: int
+path:
+  description: Path of the link to the current release.
+  returned: success
+  type: str
+"""
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import run_module
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publish import ARGUMENT_SPEC, REQUIRED_IF, change
+
+
+def main() -> None:
+    run_module(change, ARGUMENT_SPEC, required_if=REQUIRED_IF)
+
+
+if __name__ == "__main__":
+    main()

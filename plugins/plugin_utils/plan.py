@@ -1,0 +1,292 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From site variables to the list of builds. Nothing but the controller's project folders is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import release as releases
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import targets as cpu
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import project as projects
+
+ENVIRONMENT_KEYS = {
+    "name": "a name, for example jets",
+    "project": "the folder of a Julia project on the controller",
+    "julia": "a version, or {version: ..., executable: ...}",
+    "targets": "levels for each architecture, for example {x86_64: [generic]}; default: depot_targets",
+    "workload": "Julia code that proves the environment",
+    "lazy_artifacts": "whether lazy artifacts are part of the release",
+    "registries": "URLs of registries; default: General",
+    "variables": "environment variables for Julia while building",
+}
+JULIA_KEYS = ("version", "executable")
+
+
+def build_plan(
+    environments: Sequence[Mapping[str, Any]],
+    store: Mapping[str, Any],
+    targets: Mapping[str, Any],
+    select: str = "",
+    base: str = ".",
+) -> list[dict[str, Any]]:
+    """All builds of these environments: one for each architecture and level.
+
+    :param environments: ``depot_environments``.
+    :param store: ``depot_store``.
+    :param targets: ``depot_targets``, for environments that name none.
+    :param select: ``depot_select``, a JMESPath expression over the list of builds; empty: all.
+    :param base: folder to which the projects' folders are relative.
+    :raises InputError: everything that is wrong with any of it.
+    """
+    faults: list[str] = []
+    root = _store_root(store, faults)
+    if not isinstance(environments, (list, tuple)) or not environments:
+        faults.append("depot_environments: must be a list with at least one environment")
+        raise InputError(faults)
+    _find_duplicates(environments, faults)
+    read = lru_cache(maxsize=None)(projects.read)  # many environments may share a project
+    builds: list[dict[str, Any]] = []
+    for index, environment in enumerate(environments):
+        builds += _builds(environment, index, root, targets, base, read, faults)
+    if faults:
+        raise InputError(faults)
+    return _selected(builds, select)
+
+
+def _store_root(store: Any, faults: list[str]) -> str:
+    if not isinstance(store, Mapping) or store.get("type") != "directory":
+        faults.append(f"depot_store: {store!r} is no store; for example {{type: directory, path: /srv/julia}}")
+        return ""
+    for key in sorted(set(store) - {"type", "path"}):
+        faults.append(f"depot_store: {key} is not known for a directory; known are type and path")
+    fault = releases.fault_of_path(store.get("path"))
+    if fault:
+        faults.append(f"depot_store: path: {fault}")
+    return str(store.get("path", "")).rstrip("/")
+
+
+def _find_duplicates(environments: Sequence[Any], faults: list[str]) -> None:
+    seen = set()
+    for environment in environments:
+        name = environment.get("name") if isinstance(environment, Mapping) else None
+        if isinstance(name, str) and name in seen:
+            faults.append(f"depot_environments: the name {name!r} stands there more than once")
+        seen.add(name if isinstance(name, str) else None)
+
+
+def _builds(
+    environment: Any,
+    index: int,
+    root: str,
+    targets: Mapping[str, Any],
+    base: str,
+    read: Any,
+    faults: list[str],
+) -> list[dict[str, Any]]:
+    """The builds of one environment; what is wrong with it goes to ``faults``."""
+    if not isinstance(environment, Mapping):
+        faults.append(f"depot_environments[{index}]: {environment!r} is not a mapping with name, project and julia")
+        return []
+    where = f"depot_environments[{index}] ({environment.get('name', 'without a name')})"
+    before = len(faults)
+    for key in sorted(set(environment) - set(ENVIRONMENT_KEYS)):
+        faults.append(f"{where}: {key} is not known; known are {', '.join(ENVIRONMENT_KEYS)}")
+    fault = releases.fault_of_name(environment.get("name"))
+    if fault:
+        faults.append(f"{where}: name: {fault}")
+    julia = _julia(environment.get("julia"), where, faults)
+    folder = environment.get("project")
+    if not isinstance(folder, str) or not folder:
+        faults.append(f"{where}: project: {folder!r} is not {ENVIRONMENT_KEYS['project']}")
+    _check_types(environment, where, faults)
+    if len(faults) > before:
+        return []
+    version = cpu.parse_version(julia["version"])
+    project = read(os.path.normpath(os.path.join(base, os.path.expanduser(folder))), version)
+    faults += [f"{where}: project: {fault}" for fault in project.faults]
+    levels = _levels(environment.get("targets", targets), version, where, faults)
+    if len(faults) > before:
+        return []
+    shared = {
+        "environment": environment["name"],
+        "julia": julia,
+        "project": {
+            "source": project.source,
+            "lock": project.lock,
+            "digest": project.digest,
+        },
+        "workload": environment.get("workload", ""),
+        "lazy_artifacts": environment.get("lazy_artifacts", False),
+        "registries": list(environment.get("registries", [])),
+        "variables": dict(environment.get("variables", {})),
+        "store": root,
+    }
+    return [
+        dict(shared, arch=arch, level=level.name, target=level.target_for(version), flags=list(level.flags))
+        for arch, chosen in levels.items()
+        for level in chosen
+    ]
+
+
+def _julia(julia: Any, where: str, faults: list[str]) -> dict[str, str]:
+    given = dict(julia) if isinstance(julia, Mapping) else {"version": julia}
+    for key in sorted(set(given) - set(JULIA_KEYS)):
+        faults.append(f"{where}: julia: {key} is not known; known are {', '.join(JULIA_KEYS)}")
+    try:
+        version = str(given.get("version"))
+        if cpu.parse_version(version) < (1, 5, 0):
+            faults.append(f"{where}: julia: {version} is older than 1.5.0, the oldest that works")
+        if (1, 11, 0) <= cpu.parse_version(version) < (1, 11, 2):
+            faults.append(
+                f"{where}: julia: {version} can crash on CPUs with AVX-512 (JuliaLang/julia#56177); use 1.11.2 or later"
+            )
+    except ValueError as error:
+        faults.append(f"{where}: julia: {error}")
+    executable = str(given.get("executable") or "")
+    if executable and not os.path.isabs(executable):
+        faults.append(f"{where}: julia: executable: {executable!r} is not an absolute path")
+    return {"version": str(given.get("version")), "executable": executable}
+
+
+def _check_types(environment: Mapping[str, Any], where: str, faults: list[str]) -> None:
+    for key, kinds, name in (
+        ("workload", str, "text"),
+        ("lazy_artifacts", bool, "true or false"),
+        ("registries", (list, tuple), "a list"),
+        ("variables", Mapping, "a mapping"),
+    ):
+        if key in environment and not isinstance(environment[key], kinds):
+            faults.append(f"{where}: {key}: {environment[key]!r} is not {name} ({ENVIRONMENT_KEYS[key]})")
+
+
+def _levels(targets: Any, version: tuple, where: str, faults: list[str]) -> dict[str, list[cpu.Level]]:
+    if not isinstance(targets, Mapping) or not targets:
+        faults.append(f"{where}: targets: {targets!r} is not {ENVIRONMENT_KEYS['targets']}")
+        return {}
+    found = {}
+    for arch, names in targets.items():
+        try:
+            found[str(arch)] = cpu.resolve(names, str(arch), version)
+        except ValueError as error:
+            faults.append(f"{where}: targets: {arch}: {error}")
+    return found
+
+
+def _selected(builds: list[dict[str, Any]], select: str) -> list[dict[str, Any]]:
+    if not select:
+        return builds
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    # JMESPath knows plain types only, and Ansible's strings are none.
+    plain = json.loads(json.dumps(builds))
+    try:
+        chosen = jmespath.search(select, plain)
+    except JMESPathError as error:
+        raise InputError([f"depot_select: {select!r} is not a JMESPath expression: {error}"]) from error
+    if not isinstance(chosen, list) or any(build not in plain for build in chosen):
+        raise InputError(
+            [f"depot_select: {select!r} does not give a list of builds; for example \"[?environment=='jets']\""]
+        )
+    if not chosen:
+        raise InputError([f"depot_select: {select!r} selects none of {len(builds)} builds"])
+    return chosen
+
+
+def release_inputs(
+    builds: Sequence[Mapping[str, Any]], installations: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Everything that goes into the release of one environment; its digest is the release's name.
+
+    :param builds: the builds of one environment, of all architectures.
+    :param installations: the Julias that will build it, one an architecture (``version``, ``arch``, ``build``).
+    :raises InputError: an architecture has no Julia, or two different ones.
+    """
+    first = builds[0]
+    version = first["julia"]["version"]
+    found: dict[str, str] = {}
+    faults = []
+    for julia in installations:
+        if julia["version"] != version:
+            continue
+        if found.setdefault(julia["arch"], julia["build"]) != julia["build"]:
+            faults.append(
+                f"two builders have different builds of Julia {version} for {julia['arch']}; caches of one are stale "
+                "for the other, so install the same archive on both"
+            )
+    architectures = sorted({build["arch"] for build in builds})
+    for arch in architectures:
+        if arch not in found:
+            faults.append(
+                f"{first['environment']}: no builder has Julia {version} for {arch}; add a builder of that "
+                "architecture to the group julia_builders, or leave it out of targets"
+            )
+    if faults:
+        raise InputError(faults)
+    return {
+        "environment": first["environment"],
+        "project": first["project"]["digest"],
+        "julia": {"version": version, "builds": {arch: found[arch] for arch in architectures}},
+        "targets": {
+            arch: {build["level"]: build["target"] for build in builds if build["arch"] == arch}
+            for arch in architectures
+        },
+        "lazy_artifacts": first["lazy_artifacts"],
+        "variables": dict(first["variables"]),
+        "store": first["store"],
+    }
+
+
+def staged_paths(workdir: str, inputs: Mapping[str, Any], arch: str) -> dict[str, Any]:
+    """Where a builder lays a release out, and where the sandbox shows it.
+
+    :param workdir: the builder's folder.
+    :returns: ``release`` (its name), ``staging`` and ``target`` (the release here and in the store), ``common``,
+        ``project``, ``levels`` (level: depot), ``levels_file``, ``build_file``, ``julia_target``, ``snapshot``.
+    """
+    name = releases.release_id(inputs)
+    environment = inputs["environment"]
+    layout = releases.Layout(inputs["store"])
+    staged = releases.Release(os.path.join(workdir, "staging", environment, name), environment)
+    return {
+        "release": name,
+        "staging": staged.path,
+        "target": layout.release(environment, name).path,
+        "common": staged.common(arch),
+        "project": staged.project(arch),
+        "levels": {level: staged.level(arch, level) for level in inputs["targets"].get(arch, {})},
+        "levels_file": staged.levels(arch),
+        "build_file": staged.build(arch),
+        "julia_target": layout.julia(inputs["julia"]["version"], arch),
+        "snapshot": os.path.join(workdir, "projects", inputs["project"][:16]),
+    }
+
+
+def merged_releases(staged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What several builders staged, one entry a release: a release's builds come from a builder an architecture.
+
+    :param staged: ``depot_build_releases`` of all builders.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for entry in staged:
+        known = merged.setdefault(entry["release"], dict(entry, julias=[]))
+        known["julias"] += [julia for julia in entry["julias"] if julia not in known["julias"]]
+    return list(merged.values())
+
+
+def current_release(store: Mapping[str, Any], environment: str) -> str:
+    """The path under which users find the current release of an environment."""
+    faults: list[str] = []
+    root = _store_root(store, faults)
+    fault = releases.fault_of_name(environment)
+    if fault:
+        faults.append(f"environment: {fault}")
+    if faults:
+        raise InputError(faults)
+    return releases.Layout(root).current(environment)
