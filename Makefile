@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.DEFAULT_GOAL := help
+.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site lint bench lock clean
+
+# Where quickstart puts everything, and further arguments of its ansible-playbook or of bench.
+QUICKSTART_ROOT ?= .quickstart
+EXTRA ?=
+
+BIN := .build/venv/bin
+
+# The shell reads these from the environment, so that a path may hold spaces.
+export QUICKSTART_ROOT
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: QUICKSTART_ROOT=DIR (default .quickstart), EXTRA="further arguments" (quickstart, bench)'
+
+venv: ## Make the virtual environment .build/venv, with what tests need
+	@scripts/bootstrap test
+
+quickstart: ## Build, check, publish and activate environments/jets on this machine, below QUICKSTART_ROOT
+	@scripts/bootstrap run
+	@root=$$(realpath -m -- "$$QUICKSTART_ROOT") && \
+	    $(BIN)/ansible-playbook -i inventory/local playbooks/quickstart.yml \
+	    -e "{\"quickstart_root\": \"$$root\"}" $(EXTRA)
+
+test: ## Run lint and all tests
+	@scripts/bootstrap test
+	@$(BIN)/python scripts/test
+
+lint: ## Run the linters alone
+	@scripts/bootstrap test
+	@$(BIN)/python scripts/test lint
+
+test-unit: ## Run the unit tests
+test-julia: ## Run the tests of the Julia programs
+test-sanity: ## Run ansible-test sanity
+test-integration: ## Run the integration targets
+test-site: ## Run the tests of whole playbooks
+test-unit test-julia test-sanity test-integration test-site:
+	@scripts/bootstrap test
+	@$(BIN)/python scripts/test $(@:test-%=%)
+
+bench: ## Measure, and print a table and JSON
+	@scripts/bootstrap test
+	@$(BIN)/python -m tests.benchmark $(EXTRA)
+
+lock: ## Pin the newest versions that requirements*.in allow in requirements.txt
+	@scripts/bootstrap test
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-emit-index-url \
+	    --no-emit-find-links --custom-compile-command 'make lock' \
+	    requirements-test.in --output-file requirements.txt
+
+clean: ## Remove .build and .quickstart
+	@for folder in .build .quickstart; do \
+	    if [ -d "$$folder" ]; then chmod -R u+w "$$folder" && rm -rf "$$folder"; fi; \
+	done
