@@ -39,7 +39,9 @@ class ActionModule(ActionBase):
             bundle = self._send(FOLDERS.get(module, DEFAULT_FOLDER))
             result.update(
                 self._execute_module(
-                    module_args=dict(self._task.args, _bundle=bundle), task_vars=task_vars, wrap_async=wrap_async
+                    module_args=dict(self._task.args, _bundle=bundle),
+                    task_vars=task_vars,
+                    wrap_async=wrap_async,
                 )
             )
         finally:

@@ -23,6 +23,15 @@ attributes:
     platforms: linux
 """
 
+    # Of modules that need files of the collection on the node.
+    BUNDLE = r"""
+options:
+  _bundle:
+    description:
+      - Where the files of the collection are on the node. The action plugin says it; leave it alone.
+    type: path
+"""
+
     # Of modules that start Julia.
     JULIA = r"""
 options:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
-from typing import Any, Callable
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
@@ -22,6 +23,10 @@ def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except DepotError as error:
             raise AnsibleFilterError(error.message) from error
+        except OSError as error:
+            raise AnsibleFilterError(f"{error.strerror or error}: {error.filename or 'no file named'}") from error
+        except ValueError as error:
+            raise AnsibleFilterError(str(error)) from error
 
     return call
 

@@ -69,7 +69,7 @@ function prepare(depot, wanted, needed, update)
     pushfirst!(DEPOT_PATH, depot)
     try
         if isempty(present)
-            isempty(wanted) ? Pkg.Registry.add() : Pkg.Registry.add([specification(name) for name in wanted])
+            Pkg.Registry.add(Pkg.RegistrySpec[specification(name) for name in wanted])   # none: the default ones
         elseif update
             Pkg.Registry.update()
         end

@@ -20,6 +20,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 2.0
+LINGER_SECONDS = 1.0  # how long output is read on after the end of a program whose child keeps writing
 
 
 class Tail:
@@ -96,8 +97,9 @@ def run(
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
-    except OSError as error:
-        raise ProcessError(f"{argv[0]} cannot be started: {error.strerror}", cmd=shlex.join(argv)) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a word, or '=' in the name of a variable
+        reason = getattr(error, "strerror", None) or error
+        raise ProcessError(f"{argv[0]} cannot be started: {reason}", cmd=shlex.join(argv)) from error
 
     tails = {process.stdout: Tail(output_limit), process.stderr: Tail(output_limit)}
     try:
@@ -141,6 +143,7 @@ def _drain(
             os.set_blocking(stream.fileno(), False)
             selector.register(stream, selectors.EVENT_READ)
         last_poll = time.monotonic()
+        ended = None
         while process.poll() is None or selector.get_map():
             ready = selector.select(POLL_SECONDS) if selector.get_map() else []
             for key, _events in ready:
@@ -152,8 +155,10 @@ def _drain(
             now = time.monotonic()
             if deadline is not None and now > deadline and process.poll() is None:
                 return False
-            if process.poll() is not None and not ready:
-                return True  # somebody else keeps the pipe open; it dies with the group
+            if process.poll() is not None:
+                ended = now if ended is None else ended
+                if not ready or now - ended > LINGER_SECONDS:
+                    return True  # somebody else keeps the pipe open; it dies with the group
             if not selector.get_map():
                 time.sleep(0.01)
             if on_poll and now - last_poll >= POLL_SECONDS:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 LAYOUT = 1  # part of every release id: a release of another layout is another release
-ENVIRONMENT_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")
-RELEASE_ID = re.compile(r"^[0-9a-f]{16}$")
+ENVIRONMENT_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]{0,63}\Z")
+RELEASE_ID = re.compile(r"^[0-9a-f]{16}\Z")
 # A depot path is separated by colons; the others would need quoting in one of the shells that read the files.
 FORBIDDEN_IN_PATHS = re.compile(r"[\x00-\x1f\x7f:'\"\\$`!;]")
 
@@ -30,9 +30,9 @@ def fault_of_path(path: Any) -> str | None:
     """Why this cannot be the root of a store; none if it can."""
     if not isinstance(path, str) or not path.startswith("/"):
         return f"{path!r} is not an absolute path"
-    if FORBIDDEN_IN_PATHS.search(path):
-        return f"{path!r} holds a character that a depot path or a shell would misread (one of : ' \" \\ $ ` ! ;)"
-    if os.path.normpath(path) != path.rstrip("/") or path.strip("/") == "":
+    if FORBIDDEN_IN_PATHS.search(path) or not path.isprintable():
+        return f"{path!r} holds a character that a depot path or a shell would misread (one of : ' \" \\ $ ` ! ; or an unprintable one)"
+    if os.path.normpath(path) != path.rstrip("/") or path.startswith("//") or path.strip("/") == "":
         return f"{path!r} is not a plain path below /"
     return None
 
@@ -126,9 +126,10 @@ def read_json(path: str) -> dict[str, Any] | None:
     """A JSON document; none where there is no file or it is no document."""
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            document = json.load(stream)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no UTF-8, or no JSON
         return None
+    return document if isinstance(document, dict) else None
 
 
 def write_json(path: str, document: Mapping[str, Any]) -> None:

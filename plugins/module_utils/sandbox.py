@@ -17,8 +17,8 @@ from typing import Mapping, Sequence
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import SandboxError
 
-PRIVATE_TMP = "/tmp"  # noqa: S108 - inside the sandbox, where it is private
-PRIVATE_HOME = "/tmp/home"  # noqa: S108
+PRIVATE_TMP = "/tmp"
+PRIVATE_HOME = "/tmp/home"
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
@@ -106,14 +106,14 @@ class Sandbox:
         command += self._root()
         command += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", PRIVATE_TMP, "--dir", PRIVATE_HOME]
         for mount in self.mounts:
-            command += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
+            command += ["--bind" if mount.writable else "--ro-bind", mount.source, _place(mount.target)]
         for path in self.writable:
-            command += ["--bind", path, path]
+            command += ["--bind", path, _place(path)]
         return [*command, "--chdir", PRIVATE_HOME, "--", *argv]
 
     def _root(self) -> list[str]:
         """The machine, read-only, with a place for every mount: parents come before what lies below them."""
-        places = sorted({_missing_place(mount.target) for mount in self.mounts} - {None})
+        places = sorted({_missing_place(_place(mount.target)) for mount in self.mounts} - {None})
         arguments = _entries("/") if "/" in places else ["--ro-bind", "/", "/"]
         for place in places:
             if place != "/":
@@ -126,6 +126,11 @@ def is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
+def _place(target: str) -> str:
+    """Where bubblewrap is to mount: it does not follow links of the machine, through which the target is then seen."""
+    return target if is_below(target, PRIVATE_TMP) else os.path.realpath(target)
+
+
 def _missing_place(target: str) -> str | None:
     """The deepest existing folder above a target that does not exist; none where it exists or /tmp makes it."""
     if is_below(target, PRIVATE_TMP) or os.path.isdir(target):
@@ -133,7 +138,7 @@ def _missing_place(target: str) -> str | None:
     place = os.path.dirname(target)
     while not os.path.isdir(place):
         place = os.path.dirname(place)
-    return os.path.realpath(place)
+    return place
 
 
 def _entries(folder: str) -> list[str]:

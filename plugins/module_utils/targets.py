@@ -57,13 +57,18 @@ LEVELS: dict[str, tuple[Level, ...]] = {
     ),
     "aarch64": (
         Level("generic", "generic"),
-        Level("neoverse-n1", "neoverse-n1", ("asimddp", "asimdhp", "asimdrdm", "atomics", "crc32", "fphp", "lrcpc")),
+        # Before those of Neoverse: a Neoverse V1 has all the flags of an A64FX, and not the other way round.
+        Level("a64fx", "a64fx", ("asimdhp", "asimdrdm", "atomics", "crc32", "fphp", "sve", "fcma")),
+        Level(
+            "neoverse-n1",
+            "neoverse-n1",
+            ("asimddp", "asimdhp", "asimdrdm", "atomics", "crc32", "fphp", "lrcpc"),
+        ),
         Level(
             "neoverse-v1",
             "neoverse-v1",
             ("asimddp", "asimdhp", "asimdrdm", "atomics", "crc32", "fphp", "lrcpc", "bf16", "i8mm", "sve"),
         ),
-        Level("a64fx", "a64fx", ("asimdhp", "asimdrdm", "atomics", "crc32", "fphp", "sve", "fcma")),
     ),
 }
 
@@ -72,9 +77,7 @@ PORTABLE = {
     "aarch64": "generic;neoverse-n1,clone_all",
 }
 
-_TARGET = re.compile(
-    r"^[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*(;[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*)*$"
-)
+_TARGET = re.compile(r"^[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*(;[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*)*\Z")
 
 
 def parse_version(text: str) -> Version:
@@ -82,7 +85,7 @@ def parse_version(text: str) -> Version:
 
     :raises ValueError: it is not of that form.
     """
-    match = re.match(r"^(\d+)\.(\d+)\.(\d+)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$", text)
+    match = re.match(r"^([0-9]+)\.([0-9]+)\.([0-9]+)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?\Z", text)
     if not match:
         raise ValueError(f"{text!r} is not a Julia version such as 1.10.8")
     return tuple(int(number) for number in match.groups())
@@ -97,7 +100,9 @@ def resolve(names: Sequence[str] | str, arch: str, version: Version) -> list[Lev
     """
     if arch not in LEVELS:
         raise ValueError(f"architecture {arch!r} has no table of levels; known are {', '.join(sorted(LEVELS))}")
-    wanted = [names] if isinstance(names, str) else list(names)
+    wanted = [names] if isinstance(names, str) else names
+    if not isinstance(wanted, (list, tuple)) or not all(isinstance(name, str) for name in wanted):
+        raise ValueError(f"{names!r} is not a list of levels of {arch}; the least is [generic]")
     if not wanted:
         raise ValueError(f"no level is given for {arch}; the least is [generic]")
     chosen = {level.name: level for level in (_resolve_one(name, arch, version) for name in wanted)}
@@ -106,7 +111,12 @@ def resolve(names: Sequence[str] | str, arch: str, version: Version) -> list[Lev
     if version < FIRST_WITH_NATIVE_CODE:
         return [LEVELS[arch][0]]  # caches hold no native code, so one level serves every CPU
     order = [level.name for level in LEVELS[arch]]
-    return sorted(chosen.values(), key=lambda level: order.index(level.name) if level.name in order else len(order))
+
+    def rank(level: Level) -> tuple[bool, int]:
+        # What needs no flags fits every node, so it must not hide a better level.
+        return bool(level.flags), order.index(level.name) if level.name in order else len(order)
+
+    return sorted(chosen.values(), key=rank)
 
 
 def _resolve_one(name: str, arch: str, version: Version) -> Level:

@@ -39,13 +39,17 @@ def names(folder: str) -> list[str]:
 
 
 def count(folder: str) -> Count:
-    """Count what lies below a folder, without following links."""
+    """Count what lies below a folder, without following links; of a file, its bytes."""
     total = Count()
     pending = [folder]
     while pending:
         try:
-            scan = os.scandir(pending.pop())
+            path = pending.pop()
+            scan = os.scandir(path)
         except FileNotFoundError:
+            continue
+        except NotADirectoryError:
+            total.bytes += os.lstat(path).st_size
             continue
         with scan:
             for entry in scan:
@@ -93,16 +97,16 @@ def place_copy(source: str, destination: str) -> bool:
 
 def make_readable(folder: str) -> None:
     """Let everybody read what its owner can, and enter every folder."""
-    os.chmod(folder, 0o755)  # noqa: S103 - software for everybody
+    os.chmod(folder, 0o755)
     for parent, folders, files in os.walk(folder):
         for name in folders:
             path = os.path.join(parent, name)
             if not os.path.islink(path):
-                os.chmod(path, 0o755)  # noqa: S103
+                os.chmod(path, 0o755)
         for name in files:
             path = os.path.join(parent, name)
             if not os.path.islink(path):
-                os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)  # noqa: S103
+                os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
 
 
 def remove_leftovers(depot: str) -> None:

@@ -118,6 +118,7 @@ attributes:
     support: none
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
+  - scisoft.julia_depots.depots.bundle
 """
 
 EXAMPLES = r"""
@@ -191,7 +192,11 @@ path:
 """
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import run_module
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publish import ARGUMENT_SPEC, REQUIRED_IF, change
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publish import (
+    ARGUMENT_SPEC,
+    REQUIRED_IF,
+    change,
+)
 
 
 def main() -> None:

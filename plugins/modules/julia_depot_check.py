@@ -47,6 +47,7 @@ attributes:
     support: none
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
+  - scisoft.julia_depots.depots.bundle
   - scisoft.julia_depots.depots.julia
 """
 

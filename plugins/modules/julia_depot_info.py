@@ -37,6 +37,7 @@ attributes:
     support: none
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
+  - scisoft.julia_depots.depots.bundle
 """
 
 EXAMPLES = r"""

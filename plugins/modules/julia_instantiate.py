@@ -70,6 +70,7 @@ attributes:
     details: The lock before and after.
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
+  - scisoft.julia_depots.depots.bundle
   - scisoft.julia_depots.depots.julia
   - scisoft.julia_depots.depots.lock
 seealso:
@@ -126,7 +127,10 @@ manifest:
 """
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import run_module
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import ARGUMENT_SPEC, instantiate
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import (
+    ARGUMENT_SPEC,
+    instantiate,
+)
 
 
 def main() -> None:

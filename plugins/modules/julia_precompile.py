@@ -53,6 +53,7 @@ attributes:
     support: none
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
+  - scisoft.julia_depots.depots.bundle
   - scisoft.julia_depots.depots.julia
   - scisoft.julia_depots.depots.lock
 seealso:
@@ -129,7 +130,10 @@ failed:
 """
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import run_module
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.precompile import ARGUMENT_SPEC, precompile
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.precompile import (
+    ARGUMENT_SPEC,
+    precompile,
+)
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import release as releases
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import targets as cpu
@@ -199,9 +200,7 @@ def _selected(builds: list[dict[str, Any]], select: str) -> list[dict[str, Any]]
     return chosen
 
 
-def release_inputs(
-    builds: Sequence[Mapping[str, Any]], installations: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Everything that goes into the release of one environment; its digest is the release's name.
 
     :param builds: the builds of one environment, of all architectures.

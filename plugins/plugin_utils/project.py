@@ -8,15 +8,27 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Iterator
+from typing import Any
 
 PROJECT_FILES = ("JuliaProject.toml", "Project.toml")  # Base.project_names
 FIRST_WITH_VERSIONED_LOCKS = (1, 10, 8)  # Manifest-v1.10.toml
 FIRST_WITH_FORMAT_2 = (1, 7, 0)
 # Version control, coverage and memory traces of Julia, editors' copies: no part of an environment.
-LEFT_OUT = (".git", ".hg", ".svn", ".github", "*.jl.cov", "*.jl.*.cov", "*.jl.mem", "*.jl.*.mem", "*~", ".*.swp")
+LEFT_OUT = (
+    ".git",
+    ".hg",
+    ".svn",
+    ".github",
+    "*.jl.cov",
+    "*.jl.*.cov",
+    "*.jl.mem",
+    "*.jl.*.mem",
+    "*~",
+    ".*.swp",
+)
 LOCKS = "Manifest*.toml"
 
 

@@ -14,7 +14,10 @@ from typing import Any, Mapping
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import sandbox as sandboxes
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import arguments, program
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import Installation, probe
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (
+    Installation,
+    probe,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.precompile import load_path
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Outcome, Runner
 
@@ -26,7 +29,7 @@ ARGUMENT_SPEC = dict(
     sandbox={"type": "bool", "default": True},
 )
 # What Base.loading says of a cache that it does not take, under JULIA_DEBUG=loading (all versions).
-_REJECTED = re.compile(r"Rejecting (?:stale )?cache file (?P<cache>\S+) (?P<reason>.*)")
+_REJECTED = re.compile(r"Rejecting (?:stale )?cache file (?P<cache>.+?\.ji) (?P<reason>.*)")
 OUTPUT_TAIL = 4000
 
 
@@ -92,9 +95,7 @@ def _result(outcome: Outcome, compiled: list[str]) -> dict[str, Any]:
     return {
         "changed": False,
         "actions": [],
-        "packages": [
-            {"package": event["package"], "seconds": event["seconds"]} for event in outcome.of("loaded")
-        ],
+        "packages": [{"package": event["package"], "seconds": event["seconds"]} for event in outcome.of("loaded")],
         "startup_seconds": ready["seconds"] if ready else None,
         "workload_seconds": workload["seconds"] if workload else None,
         "output": outcome.completed.stdout[-OUTPUT_TAIL:],

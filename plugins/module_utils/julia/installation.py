@@ -20,6 +20,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.targets impor
 PROBE_SECONDS = 60
 RECORD = ".julia-depots.json"  # written into a tree by the role julia
 SYSTEM_PREFIXES = ("/", "/usr", "/usr/local")
+ANSWER = {"version", "arch", "build", "commit", "bindir", "triplet", "cpu"}  # what probe.jl tells
 FLAGS = ("--startup-file=no", "--history-file=no", "--color=no")
 
 
@@ -70,7 +71,8 @@ def probe(executable: str, programs: str, version: str | None = None) -> Install
             completed = process.run(argv, env, timeout=PROBE_SECONDS)
         except TimeLimitError as error:
             raise JuliaError(
-                f"julia: {executable!r} did not say what it is within {PROBE_SECONDS} s; is it Julia?", **error.details
+                f"julia: {executable!r} did not say what it is within {PROBE_SECONDS} s; is it Julia?",
+                **error.details,
             ) from error
     answer = _answer(completed.stdout) if completed.ok else None
     if answer is None:
@@ -104,7 +106,7 @@ def _answer(stdout: str) -> dict[str, str] | None:
         answer = json.loads(stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         return None
-    return answer if isinstance(answer, dict) and "build" in answer else None
+    return answer if isinstance(answer, dict) and set(answer) == ANSWER else None
 
 
 def _prefix(bindir: str) -> str:

@@ -11,9 +11,16 @@ import tempfile
 from typing import Any, Mapping
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError, JuliaError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import (
+    BuildError,
+    InputError,
+    JuliaError,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import arguments, program
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import Installation, probe
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (
+    Installation,
+    probe,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.locks import folder_lock
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import fault_of_name
 
@@ -93,9 +100,7 @@ def _manifests(project: str) -> list[str]:
     return sorted(name for name in os.listdir(project) if name.startswith("Manifest") and name.endswith(".toml"))
 
 
-def _lock(
-    params: Mapping[str, Any], programs: str, julia: Installation, project: str, scratch: str
-) -> dict[str, str]:
+def _lock(params: Mapping[str, Any], programs: str, julia: Installation, project: str, scratch: str) -> dict[str, str]:
     """Make or renew the lock in a copy of the project; its text before and after."""
     shutil.copytree(params["project"], project, symlinks=True)
     depot = os.path.join(scratch, "depot")

@@ -12,7 +12,10 @@ from typing import Any, Mapping
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import arguments, program, resources
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import Installation, probe
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (
+    Installation,
+    probe,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.locks import folder_lock
 
 ARGUMENT_SPEC = dict(
@@ -108,7 +111,7 @@ def _compile(
 
 
 def _result(packages: list[dict[str, Any]]) -> dict[str, Any]:
-    counts = {state: 0 for state in ("compiled", "fresh", "uncacheable", "pending")}
+    counts = dict.fromkeys(("compiled", "fresh", "uncacheable", "pending"), 0)
     for package in packages:
         counts[package["state"]] += 1
     compiled = [package for package in packages if package["state"] in ("compiled", "pending")]

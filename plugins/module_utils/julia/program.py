@@ -16,11 +16,15 @@ from typing import Any, Iterator, Mapping, Sequence
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import JuliaError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import FLAGS
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT, Mount, Sandbox
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import (
+    BASE_ENVIRONMENT,
+    Mount,
+    Sandbox,
+)
 
 # Where the sandbox shows the programs and the files that are exchanged with them; both lie in its private /tmp.
-PROGRAMS_INSIDE = "/tmp/programs"  # noqa: S108
-EXCHANGE_INSIDE = "/tmp/exchange"  # noqa: S108
+PROGRAMS_INSIDE = "/tmp/programs"
+EXCHANGE_INSIDE = "/tmp/exchange"
 DEFAULT_BUNDLE_ERROR = (
     "the Julia programs did not arrive with the module; call it by its full name scisoft.julia_depots.*, "
     "so that the collection's action plugin carries them"
@@ -39,7 +43,7 @@ def unpacked(bundle: str | None) -> Iterator[str]:
         texts = json.load(stream)
     folder = tempfile.mkdtemp(prefix="julia-programs-")
     try:
-        os.chmod(folder, 0o755)  # noqa: S103 - nothing secret, and Julia may run as another user id
+        os.chmod(folder, 0o755)
         for name, text in texts.items():
             with open(os.path.join(folder, os.path.basename(name)), "w", encoding="utf-8") as stream:
                 stream.write(text)
@@ -76,7 +80,9 @@ class Runner:
     sandbox: Sandbox | None
     timeout: float | None = None
 
-    def run(self, program: str, request: Mapping[str, Any], env: Mapping[str, str], must_finish: bool = True) -> Outcome:
+    def run(
+        self, program: str, request: Mapping[str, Any], env: Mapping[str, str], must_finish: bool = True
+    ) -> Outcome:
         """Run a program to its end.
 
         :param program: file name, for example ``check.jl``.
@@ -101,7 +107,12 @@ class Runner:
 
     def _command(self, program: str, exchange: str, env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         if self.sandbox is None:
-            argv = [self.julia, *FLAGS, os.path.join(self.programs, program), os.path.join(exchange, "request.toml")]
+            argv = [
+                self.julia,
+                *FLAGS,
+                os.path.join(self.programs, program),
+                os.path.join(exchange, "request.toml"),
+            ]
             return argv, dict(BASE_ENVIRONMENT, **env)
         enclosed = Sandbox(
             mounts=[
@@ -128,7 +139,8 @@ def toml(request: Mapping[str, Any]) -> str:
     The one exception, DEL, is escaped here.
     """
     return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f") for key, value in request.items()
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
+        for key, value in request.items()
     )
 
 

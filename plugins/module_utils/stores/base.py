@@ -15,7 +15,11 @@ from typing import Any, Callable, Iterator, Sequence
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import StoreError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import RECORD
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import RELEASE_ID, Layout, read_json
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
+    RELEASE_ID,
+    Layout,
+    read_json,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Held, Step
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import names
@@ -202,7 +206,7 @@ def remove_tree(path: str) -> None:
 
     def make_writable(_function: Any, failed: str, _info: Any) -> None:
         os.chmod(os.path.dirname(failed), 0o700)
-        os.chmod(failed, 0o700)  # noqa: S103
+        os.chmod(failed, 0o700)
         if os.path.isdir(failed):
             shutil.rmtree(failed)
         else:

@@ -13,7 +13,11 @@ from datetime import datetime, timezone
 from typing import Iterator
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import locks, process
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError, InputError, StoreError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import (
+    BusyError,
+    InputError,
+    StoreError,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Store, explained
 
@@ -34,8 +38,8 @@ class DirectoryStore(Store):
                 locks.acquire(descriptor, wait, f"depot_store: {root} is being written to")
             except BusyError as error:
                 raise BusyError(f"{error.message}. Held by: {_read_owner(descriptor)}") from None
-            _write_owner(descriptor)
             with explained(root):
+                _write_owner(descriptor)
                 yield self.clear(self.leftovers())
         finally:
             os.close(descriptor)

@@ -74,7 +74,9 @@ def steps(held: Held, wanted: Wanted) -> list[Step]:
         found.append(Step("current", target, "activated", {"previous": current}))
         current, previous = target, current
     protected = {current, previous}
-    for release in [*wanted.remove, *_surplus(ids, protected, wanted.keep)]:
+    left = [release for release in ids if release not in wanted.remove]
+    surplus = _surplus(left, {*protected, wanted.publish}, wanted.keep)
+    for release in [*dict.fromkeys(wanted.remove), *surplus]:
         if release not in ids:
             continue
         if release in protected:

@@ -27,7 +27,12 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.release impor
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Delivery, Store
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.directory import DirectoryStore
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Held, Step, Wanted, steps
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import (
+    Held,
+    Step,
+    Wanted,
+    steps,
+)
 
 TOOL = {"name": "scisoft.julia_depots", "version": "0.1.0"}
 STATES = ("published", "active", "absent", "pruned")
@@ -91,6 +96,8 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     with store.exclusive(params["lock_timeout"]) as recovered:
         held = store.held(environment)  # another writer may have been there while we waited
         todo = steps(held, wanted)
+        if params["state"] == "published":
+            _compare_julias(params, store, held)
         delivery = _delivery(params, store) if params["state"] == "published" else None
         if todo:
             with store.transaction():
@@ -202,9 +209,7 @@ def _delivery(params: Mapping[str, Any], store: Store) -> Delivery:
         source=params["source"],
         finish=partial(_finish_release, params, store),
         julias={(julia["version"], julia["arch"]): julia["prefix"] for julia in params["julias"]},
-        finish_julia={
-            (julia["version"], julia["arch"]): partial(_finish_julia, julia) for julia in params["julias"]
-        },
+        finish_julia={(julia["version"], julia["arch"]): partial(_finish_julia, julia) for julia in params["julias"]},
     )
 
 
@@ -222,7 +227,11 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
     path = store.layout.release(environment, params["release"]).path
     staged = Release(folder, environment)
     for name, file in activation.render(
-        _templates(params["_bundle"]), release=path, root=store.layout.root, environment=environment, version=version
+        _templates(params["_bundle"]),
+        release=path,
+        root=store.layout.root,
+        environment=environment,
+        version=version,
     ).items():
         destination = os.path.join(folder, name)
         os.makedirs(os.path.dirname(destination), exist_ok=True)
@@ -254,7 +263,12 @@ def _templates(bundle: str | None) -> dict[str, str]:
 
 
 def _result(
-    store: Store, environment: str, held: Held, todo: list[Step], recovered: list[dict[str, str]], happened: bool
+    store: Store,
+    environment: str,
+    held: Held,
+    todo: list[Step],
+    recovered: list[dict[str, str]],
+    happened: bool,
 ) -> dict[str, Any]:
     current, previous = held.current, held.previous
     if not happened:  # check mode, or nothing to do: say how it would be
