@@ -5,7 +5,7 @@
 # Installs what the lock of a project names into the first depot of the depot path.
 #
 # Request: project (folder), registries_depot (folder), registries (URLs), lazy (lazy artifacts too), offline, dry_run.
-# Events: total(total), missing(package) and missing(artifact) before anything is done, started(package),
+# Events: total(total), missing(package) and missing(artifact) before anything is done, phase(name),
 # failed(what, error), done.
 
 include("compat.jl")
@@ -47,14 +47,14 @@ end
 function install(request, found)
     ENV["JULIA_PKG_PRECOMPILE_AUTO"] = "0"
     request["offline"] && Pkg.offline()
-    emit(:started, package="registries")
+    emit(:phase, name="registries")
     request["offline"] || Registries.prepare(request["registries_depot"], request["registries"],
                                              any(is_registered, found), false)
-    emit(:started, package="packages")
+    emit(:phase, name="packages")
     Pkg.activate(request["project"])
     Pkg.instantiate()
     # Pkg leaves lazy artifacts, and those of standard libraries, to their first use.
-    emit(:started, package="artifacts")
+    emit(:phase, name="artifacts")
     _, artifacts = what_is_missing(found, request["lazy"])
     for artifact in artifacts
         Compat.install_artifact(Pkg, artifact, artifact.toml)

@@ -6,7 +6,7 @@
 #
 # Request: project (a copy of the folder that may be written to), registries_depot (folder), registries (URLs),
 # update (bring registries and packages up to date; else what a lock already pins stays).
-# Events: started(package), lock(path), done.
+# Events: phase(name), lock(path), done.
 
 include("compat.jl")
 include("report.jl")
@@ -40,10 +40,10 @@ function main()
     request = read_request()
     folder = request["project"]
     ENV["JULIA_PKG_PRECOMPILE_AUTO"] = "0"
-    emit(:started, package="registries")
+    emit(:phase, name="registries")
     Registries.prepare(request["registries_depot"], request["registries"], Registries.are_needed(folder),
                        request["update"])
-    emit(:started, package="resolve")
+    emit(:phase, name="resolve")
     Pkg.activate(folder)
     Compat.reads_sources() || develop_sources(folder)
     if request["update"] || !isfile(Compat.manifest_path(folder))

@@ -31,7 +31,10 @@ def fault_of_path(path: Any) -> str | None:
     if not isinstance(path, str) or not path.startswith("/"):
         return f"{path!r} is not an absolute path"
     if FORBIDDEN_IN_PATHS.search(path) or not path.isprintable():
-        return f"{path!r} holds a character that a depot path or a shell would misread (one of : ' \" \\ $ ` ! ; or an unprintable one)"
+        return (
+            f"{path!r} holds a character that a depot path or a shell would misread "
+            "(one of : ' \" \\ $ ` ! ; or an unprintable one)"
+        )
     if os.path.normpath(path) != path.rstrip("/") or path.startswith("//") or path.strip("/") == "":
         return f"{path!r} is not a plain path below /"
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,7 @@ ENVIRONMENT_KEYS = {
     "variables": "environment variables for Julia while building",
 }
 JULIA_KEYS = ("version", "executable")
+VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def build_plan(
@@ -64,7 +66,7 @@ def _store_root(store: Any, faults: list[str]) -> str:
     if not isinstance(store, Mapping) or store.get("type") != "directory":
         faults.append(f"depot_store: {store!r} is no store; for example {{type: directory, path: /srv/julia}}")
         return ""
-    for key in sorted(set(store) - {"type", "path"}):
+    for key in sorted(set(store) - {"type", "path"}, key=str):
         faults.append(f"depot_store: {key} is not known for a directory; known are type and path")
     fault = releases.fault_of_path(store.get("path"))
     if fault:
@@ -96,22 +98,23 @@ def _builds(
         return []
     where = f"depot_environments[{index}] ({environment.get('name', 'without a name')})"
     before = len(faults)
-    for key in sorted(set(environment) - set(ENVIRONMENT_KEYS)):
+    for key in sorted(set(environment) - set(ENVIRONMENT_KEYS), key=str):
         faults.append(f"{where}: {key} is not known; known are {', '.join(ENVIRONMENT_KEYS)}")
     fault = releases.fault_of_name(environment.get("name"))
     if fault:
         faults.append(f"{where}: name: {fault}")
+    before_julia = len(faults)
     julia = _julia(environment.get("julia"), where, faults)
+    version = cpu.parse_version(julia["version"]) if len(faults) == before_julia else None
     folder = environment.get("project")
     if not isinstance(folder, str) or not folder:
         faults.append(f"{where}: project: {folder!r} is not {ENVIRONMENT_KEYS['project']}")
+    elif version is not None:
+        project = read(os.path.abspath(os.path.join(base, os.path.expanduser(folder))), version)
+        faults += [f"{where}: project: {fault}" for fault in project.faults]
     _check_types(environment, where, faults)
-    if len(faults) > before:
-        return []
-    version = cpu.parse_version(julia["version"])
-    project = read(os.path.normpath(os.path.join(base, os.path.expanduser(folder))), version)
-    faults += [f"{where}: project: {fault}" for fault in project.faults]
-    levels = _levels(environment.get("targets", targets), version, where, faults)
+    if version is not None:
+        levels = _levels(environment.get("targets", targets), version, where, faults)
     if len(faults) > before:
         return []
     shared = {
@@ -137,7 +140,7 @@ def _builds(
 
 def _julia(julia: Any, where: str, faults: list[str]) -> dict[str, str]:
     given = dict(julia) if isinstance(julia, Mapping) else {"version": julia}
-    for key in sorted(set(given) - set(JULIA_KEYS)):
+    for key in sorted(set(given) - set(JULIA_KEYS), key=str):
         faults.append(f"{where}: julia: {key} is not known; known are {', '.join(JULIA_KEYS)}")
     try:
         version = str(given.get("version"))
@@ -164,6 +167,15 @@ def _check_types(environment: Mapping[str, Any], where: str, faults: list[str]) 
     ):
         if key in environment and not isinstance(environment[key], kinds):
             faults.append(f"{where}: {key}: {environment[key]!r} is not {name} ({ENVIRONMENT_KEYS[key]})")
+    registries, variables = environment.get("registries"), environment.get("variables")
+    for url in registries if isinstance(registries, (list, tuple)) else ():
+        if not isinstance(url, str) or not url:
+            faults.append(f"{where}: registries: {url!r} is not the URL or folder of a registry")
+    for name, value in variables.items() if isinstance(variables, Mapping) else ():
+        if not isinstance(name, str) or not VARIABLE_NAME.match(name):
+            faults.append(f"{where}: variables: {name!r} is not the name of an environment variable")
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "\0" in str(value):
+            faults.append(f"{where}: variables: {name}: {value!r} is neither text nor a number; quote it")
 
 
 def _levels(targets: Any, version: tuple, where: str, faults: list[str]) -> dict[str, list[cpu.Level]]:
@@ -182,8 +194,13 @@ def _levels(targets: Any, version: tuple, where: str, faults: list[str]) -> dict
 def _selected(builds: list[dict[str, Any]], select: str) -> list[dict[str, Any]]:
     if not select:
         return builds
-    import jmespath
-    from jmespath.exceptions import JMESPathError
+    if not isinstance(select, str):
+        raise InputError([f"depot_select: {select!r} is not a JMESPath expression"])
+    try:
+        import jmespath
+        from jmespath.exceptions import JMESPathError
+    except ImportError as error:
+        raise InputError(["depot_select: it needs the Python package jmespath on the controller"]) from error
 
     # JMESPath knows plain types only, and Ansible's strings are none.
     plain = json.loads(json.dumps(builds))
@@ -191,13 +208,19 @@ def _selected(builds: list[dict[str, Any]], select: str) -> list[dict[str, Any]]
         chosen = jmespath.search(select, plain)
     except JMESPathError as error:
         raise InputError([f"depot_select: {select!r} is not a JMESPath expression: {error}"]) from error
-    if not isinstance(chosen, list) or any(build not in plain for build in chosen):
+    wanted = {_text(build) for build in chosen} if isinstance(chosen, list) else {None}
+    if not wanted <= {_text(build) for build in plain}:
         raise InputError(
             [f"depot_select: {select!r} does not give a list of builds; for example \"[?environment=='jets']\""]
         )
     if not chosen:
         raise InputError([f"depot_select: {select!r} selects none of {len(builds)} builds"])
-    return chosen
+    # In the plan's order, whatever the expression made of it: levels come worst first.
+    return [build for build in plain if _text(build) in wanted]
+
+
+def _text(document: Any) -> str:
+    return json.dumps(document, sort_keys=True)
 
 
 def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Project:
         return sorted(name for name in _walk(self.source) if self._counts(name))
 
     def _counts(self, name: str) -> bool:
-        return not fnmatch.fnmatch(name, LOCKS) or name == self.lock
+        return os.sep in name or not fnmatch.fnmatch(name, LOCKS) or name == self.lock
 
     @cached_property
     def digest(self) -> str:
@@ -60,12 +60,12 @@ class Project:
         for name in self.files():
             path = os.path.join(self.source, name)
             if os.path.islink(path):
-                kind, content = b"link", os.readlink(path).encode()
+                kind, content = b"link", os.fsencode(os.readlink(path))
             else:
                 with open(path, "rb") as stream:
                     content = stream.read()
                 kind = b"program" if os.stat(path).st_mode & 0o100 else b"file"
-            digest.update(b"%b %b %d\0" % (kind, name.encode(), len(content)))
+            digest.update(b"%b %b %d\0" % (kind, os.fsencode(name), len(content)))
             digest.update(content)
         return digest.hexdigest()
 
@@ -84,7 +84,7 @@ def read(source: str, version: tuple) -> Project:
     content = _parse(project, name)
     if content is None:
         return project
-    project.faults += _faults_of_links(source)
+    project.faults += _faults_of_files(source)
     project.faults += _faults_of_project(source, name, content)
     if project.lock is not None:
         lock = _parse(project, project.lock)
@@ -94,7 +94,10 @@ def read(source: str, version: tuple) -> Project:
 
 
 def _walk(source: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(source):
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for parent, folders, files in os.walk(source, onerror=refuse):
         folders[:] = [name for name in folders if not _left_out(name)]
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in [*files, *links]:
@@ -132,7 +135,7 @@ def _parse(project: Project, name: str) -> dict[str, Any] | None:
     return None
 
 
-def _faults_of_links(source: str) -> list[str]:
+def _faults_of_files(source: str) -> list[str]:
     faults = []
     root = os.path.realpath(source)
     for name in _walk(source):
@@ -143,6 +146,10 @@ def _faults_of_links(source: str) -> list[str]:
                 faults.append(f"{path} is a link to nowhere")
             elif not target.startswith(root + os.sep):
                 faults.append(f"{path} is a link out of the project, to {target}; put a copy there")
+        elif not os.path.isfile(path):
+            faults.append(f"{path} is neither a file nor a folder nor a link; take it out of the project")
+        elif not os.access(path, os.R_OK):
+            faults.append(f"{path} cannot be read by the user who runs Ansible")
     return faults
 
 
@@ -161,8 +168,10 @@ def _faults_of_project(source: str, name: str, content: dict[str, Any]) -> list[
     return faults
 
 
-def _faults_of_local(source: str, where: str, relative: str) -> list[str]:
+def _faults_of_local(source: str, where: str, relative: Any) -> list[str]:
     """A local package travels with the project, so it must lie in its folder."""
+    if not isinstance(relative, str) or os.path.isabs(relative):
+        return [f"{where}: the path {relative!r} of a local package must be relative to the project folder"]
     folder = os.path.normpath(os.path.join(source, relative))
     if folder != source and not folder.startswith(source + os.sep):
         return [f"{where}: the local package {relative} lies outside of the project folder; move it below {source}"]
@@ -184,10 +193,15 @@ def _faults_of_lock(project: Project, content: dict[str, Any], lock: dict[str, A
         age = "from 1.7 on" if format_2 else "before 1.7"
         return [f"{path} was resolved by a Julia {age}, but the environment has julia: {asked}; {remedy}"]
     entries = lock.get("deps", {}) if format_2 else lock
+    if not isinstance(entries, dict):
+        return [f"{path}: [deps] must map names of packages to what is pinned; {remedy}"]
     faults = []
-    for name, uuid in content.get("deps", {}).items():
+    deps = content.get("deps", {})
+    for name, uuid in deps.items() if isinstance(deps, dict) else ():
         pinned = entries.get(name, [])
-        if not any(isinstance(entry, dict) and entry.get("uuid") == uuid for entry in pinned):
+        if not isinstance(pinned, list) or not any(
+            isinstance(entry, dict) and entry.get("uuid") == uuid for entry in pinned
+        ):
             faults.append(f"{path} does not match the project: it does not pin {name} [{uuid}]; {remedy}")
     for name, pinned in entries.items():
         for entry in pinned if isinstance(pinned, list) else ():

@@ -55,7 +55,9 @@ let release = "@RELEASE@", environment = "@ENVIRONMENT@", version = v"@VERSION@"
     filter!(depot -> !(depot in earlier_depots) && !(depot in depots), DEPOT_PATH)
     isempty(DEPOT_PATH) ? append!(DEPOT_PATH, depots) : splice!(DEPOT_PATH, 2:1, depots)
     filter!(entry -> entry != earlier_load && entry != load, LOAD_PATH)
-    push!(LOAD_PATH, load)
+    # Before the standard library: a lock may pin a newer version of a part of that, and caches were made with it.
+    last_entry = isempty(LOAD_PATH) ? "" : last(LOAD_PATH)
+    last_entry == "@stdlib" ? insert!(LOAD_PATH, length(LOAD_PATH), load) : push!(LOAD_PATH, load)
 
     # What setup.sh does: an earlier release's part is replaced where it stands, a new one comes after the user's.
     function put(name, earlier, ours, otherwise)
@@ -70,7 +72,7 @@ let release = "@RELEASE@", environment = "@ENVIRONMENT@", version = v"@VERSION@"
     ours = join(depots, ':')
     put("JULIA_DEPOT_PATH", join(earlier_depots, ':'), ours,
         list -> string(isempty(strip(list, ':')) ? first(DEPOT_PATH) : rstrip(list, ':'), ':', ours, ':'))
-    put("JULIA_LOAD_PATH", earlier_load, load, list -> "$list:$load")
+    put("JULIA_LOAD_PATH", earlier_load, load, list -> isempty(list) ? "@:@v#.#:$load:@stdlib" : "$list:$load")
     ENV["JULIA_DEPOTS_RELEASE"] = release
     ENV["JULIA_DEPOTS_ACTIVE"] = "$arch/$level"
     ENV["JULIA_DEPOTS_DEPOTS"] = ours

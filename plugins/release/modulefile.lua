@@ -32,15 +32,16 @@ local function has_empty_entry(list)
 end
 
 -- All that is put into the environment. `extras` says what else than the release's own entries went into the lists:
--- D the empty entry of the depot path, L that of the load path, and after a colon the first depot.
+-- D the empty entry of the depot path, L Julia's default load path, and after a colon the first depot.
 local function apply(active, depots, load, bin, extras)
    local first = extras:match(":(.*)$")
    local flags = extras:match("^[^:]*")
    if first ~= "" then append_path("JULIA_DEPOT_PATH", first) end
    for depot in depots:gmatch("[^:]+") do append_path("JULIA_DEPOT_PATH", depot) end
    if flags:find("D") then append_path("JULIA_DEPOT_PATH", "") end
-   if flags:find("L") then append_path("JULIA_LOAD_PATH", "") end
+   if flags:find("L") then append_path("JULIA_LOAD_PATH", "@:@v#.#") end
    append_path("JULIA_LOAD_PATH", load)
+   if flags:find("L") then append_path("JULIA_LOAD_PATH", "@stdlib") end
    prepend_path("PATH", bin)
    setenv("JULIA_DEPOTS_RELEASE", release)
    setenv("JULIA_DEPOTS_ACTIVE", active)
@@ -57,9 +58,11 @@ local function remove_earlier()
    local depots = (os.getenv("JULIA_DEPOTS_DEPOTS") or "") .. ":" .. extras:sub(#flags + 2)
    for depot in depots:gmatch("[^:]+") do remove_path("JULIA_DEPOT_PATH", depot) end
    if flags:find("D") then remove_path("JULIA_DEPOT_PATH", "") end
-   if flags:find("L") then remove_path("JULIA_LOAD_PATH", "") end
+   if flags:find("L") then remove_path("JULIA_LOAD_PATH", "@:@v#.#:@stdlib") end
    local load = os.getenv("JULIA_DEPOTS_LOAD") or ""
    if load ~= "" then remove_path("JULIA_LOAD_PATH", load) end
+   -- What is left of a setup.sh that found no load path.
+   if os.getenv("JULIA_LOAD_PATH") == "@:@v#.#:@stdlib" then remove_path("JULIA_LOAD_PATH", "@:@v#.#:@stdlib") end
    local bin = os.getenv("JULIA_DEPOTS_BIN") or ""
    if bin ~= "" then remove_path("PATH", bin) end
 end

@@ -34,7 +34,7 @@ proc inherited {name} {
 }
 
 # All that is put into the environment. `extras` says what else than the release's own entries went into the lists:
-# D the empty entry of the depot path, L that of the load path, and after a colon the first depot.
+# D the empty entry of the depot path, L Julia's default load path, and after a colon the first depot.
 proc apply_settings {active depots load bin extras} {
     set first [join [lrange [split $extras :] 1 end] :]
     set flags [lindex [split $extras :] 0]
@@ -48,9 +48,12 @@ proc apply_settings {active depots load bin extras} {
         append-path JULIA_DEPOT_PATH {}
     }
     if {[string first L $flags] >= 0} {
-        append-path JULIA_LOAD_PATH {}
+        append-path JULIA_LOAD_PATH @ @v#.#
     }
     append-path JULIA_LOAD_PATH $load
+    if {[string first L $flags] >= 0} {
+        append-path JULIA_LOAD_PATH @stdlib
+    }
     prepend-path PATH $bin
     setenv JULIA_DEPOTS_RELEASE $::release
     setenv JULIA_DEPOTS_ACTIVE $active
@@ -74,10 +77,14 @@ proc remove_earlier {} {
         remove-path JULIA_DEPOT_PATH {}
     }
     if {[string first L $flags] >= 0} {
-        remove-path JULIA_LOAD_PATH {}
+        remove-path JULIA_LOAD_PATH @ @v#.# @stdlib
     }
     if {[inherited JULIA_DEPOTS_LOAD] ne {}} {
         remove-path JULIA_LOAD_PATH [inherited JULIA_DEPOTS_LOAD]
+    }
+    # What is left of a setup.sh that found no load path.
+    if {[inherited JULIA_LOAD_PATH] eq {@:@v#.#:@stdlib}} {
+        remove-path JULIA_LOAD_PATH @ @v#.# @stdlib
     }
     if {[inherited JULIA_DEPOTS_BIN] ne {}} {
         remove-path PATH [inherited JULIA_DEPOTS_BIN]

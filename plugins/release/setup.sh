@@ -12,7 +12,7 @@
 #   JULIA_DEPOTS_CPUINFO  a file to read in place of /proc/cpuinfo, for tests
 # Exports
 #   JULIA_DEPOT_PATH      <what the user had, or ~/.julia>:<level>:<common>:
-#   JULIA_LOAD_PATH       <what the user had, or nothing>:<environment>
+#   JULIA_LOAD_PATH       <what the user had>:<environment>, or @:@v#.#:<environment>:@stdlib
 #   PATH                  with this release's bin in front (not from bin/julia)
 #   JULIA_DEPOTS_RELEASE  this release
 #   JULIA_DEPOTS_ACTIVE   <architecture>/<level>
@@ -189,7 +189,10 @@ __julia_depots_export_paths() {
 
     if ! __julia_depots_replace "${JULIA_LOAD_PATH-}" "${JULIA_DEPOTS_LOAD-}" ":$__julia_depots_load:" &&
         ! __julia_depots_replace "${JULIA_LOAD_PATH-}" "$__julia_depots_load" ":$__julia_depots_load:"; then
-        __julia_depots_list=${JULIA_LOAD_PATH-}:$__julia_depots_load
+        # Julia's default, with the environment before the standard library: a lock may pin a newer version of a part
+        # of that, and caches were made with it.
+        __julia_depots_list=@:@v#.#:$__julia_depots_load:@stdlib
+        [ -z "${JULIA_LOAD_PATH-}" ] || __julia_depots_list=$JULIA_LOAD_PATH:$__julia_depots_load
     fi
     export JULIA_LOAD_PATH="$__julia_depots_list"
 

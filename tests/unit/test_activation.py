@@ -272,7 +272,7 @@ def test_level_of_real_processors(place, shell, processor, active):
     _, _, environment = wrapper(place.release(), clean_environment(place, processor), shell=shell)
     assert environment["JULIA_DEPOTS_ACTIVE"] == active
     assert environment["JULIA_DEPOT_PATH"] == f"{place.base}/home/.julia:{place.depots(active)}:"
-    assert environment["JULIA_LOAD_PATH"] == f":{place.load(active)}"
+    assert environment["JULIA_LOAD_PATH"] == f"@:@v#.#:{place.load(active)}:@stdlib"
 
 
 FLAGS = ["a", "b", "c", "avx", "avx2", "avx512f", "sse4_1"]
@@ -486,7 +486,13 @@ def test_depot_path_of_the_user_stays(place, had, depot_path):
     assert got["JULIA_DEPOT_PATH"] == expected
 
 
-@pytest.mark.parametrize("had", ["", "/mine", "/mine:", ":/mine", "@:@stdlib", "/a b:/c"])
+def test_load_path_of_a_user_who_set_none_is_the_default_with_the_environment(place):
+    for had in ({}, {"JULIA_LOAD_PATH": ""}):
+        _, _, got = wrapper(place.release(), clean_environment(place, **had))
+        assert got["JULIA_LOAD_PATH"] == f"@:@v#.#:{place.load(HASWELL)}:@stdlib"
+
+
+@pytest.mark.parametrize("had", ["/mine", "/mine:", ":/mine", "@:@stdlib", "/a b:/c"])
 def test_load_path_of_the_user_stays(place, had):
     _, _, got = wrapper(place.release(), clean_environment(place, JULIA_LOAD_PATH=had))
     assert got["JULIA_LOAD_PATH"] == f"{had}:{place.load(HASWELL)}"
@@ -551,7 +557,11 @@ def test_releases_replace_each_other_and_the_users_parts_stay(place, steps, last
         *after,
     ]
     assert "" in got["JULIA_DEPOT_PATH"].split(":")[1:]
-    assert got["JULIA_LOAD_PATH"].split(":") == [*before, "", place.load(active, identifier), *after]
+    assert got["JULIA_LOAD_PATH"].split(":") == [
+        *before,
+        *("@", "@v#.#", place.load(active, identifier), "@stdlib"),
+        *after,
+    ]
     assert got["PATH"].split(":") == [f"{place.release(identifier)}/bin", *before, "/usr/bin", "/bin", *after]
 
 
@@ -569,7 +579,7 @@ def test_wrapper_of_another_release_within_a_set_up_shell(place):
     process = run(["sh", "-c", script], clean_environment(place))
     got = pairs(process.stdout)
     assert got["JULIA_DEPOT_PATH"] == f"{place.base}/home/.julia:{place.depots(HASWELL, B)}:"
-    assert got["JULIA_LOAD_PATH"] == f":{place.load(HASWELL, B)}"
+    assert got["JULIA_LOAD_PATH"] == f"@:@v#.#:{place.load(HASWELL, B)}:@stdlib"
     assert got["PATH"] == f"{place.release(A)}/bin:/usr/bin:/bin"
     assert got["JULIA_DEPOTS_BIN"] == f"{place.release(A)}/bin"
 
@@ -775,7 +785,7 @@ def test_module_after_setup_of_another_release(modules, place):
     _, got = modules.run(f". '{place.release(A)}/setup.sh'; module load jets/b")
     entries = [entry for entry in got["JULIA_DEPOT_PATH"].split(":") if entry]
     assert entries == [f"{place.base}/home/.julia", *place.depots(HASWELL, B).split(":")]
-    assert got["JULIA_LOAD_PATH"] == f":{place.load(HASWELL, B)}"
+    assert got["JULIA_LOAD_PATH"] == f"@:@v#.#:{place.load(HASWELL, B)}:@stdlib"
     assert got["PATH"] == f"{place.release(B)}/bin:/usr/bin:/bin"
 
 
@@ -856,7 +866,7 @@ def test_activate_chooses_as_the_shell_does(julia_place, julia):
         environment = clean_environment(place, processor)
         depots, load = shown(evaluate(julia, include(place) + include(place) + SHOW, environment))
         assert depots == [plain_depots[0], *place.depots(active).split(":"), *plain_depots[1:]]
-        assert load == [*plain_load, place.load(active)]
+        assert load == [*plain_load[:-1], place.load(active), plain_load[-1]]
 
 
 def test_activate_replaces_another_release(julia_place, julia):
@@ -880,7 +890,7 @@ def test_activate_reaches_processes_started_later(julia_place, julia):
     program = include(place) + 'print(ENV["JULIA_DEPOT_PATH"], "\\0", ENV["JULIA_LOAD_PATH"])'
     assert shown(evaluate(julia, program, environment)) == (
         [f"/mine:{place.depots(active)}:"],
-        [f":{place.load(active)}"],
+        [f"@:@v#.#:{place.load(active)}:@stdlib"],
     )
 
 

@@ -125,7 +125,7 @@ def _lock(params: Mapping[str, Any], programs: str, julia: Installation, project
                 },
                 {"JULIA_DEPOT_PATH": program.depot_path([depot, params["registries_depot"]])},
             )
-        except JuliaError as error:
+        except (JuliaError, TimeLimitError) as error:
             raise BuildError(
                 f"the project {params['project']} cannot be resolved: {error.message}", **error.details
             ) from error
@@ -197,7 +197,7 @@ def _run_instantiate(
                     "JULIA_LOAD_PATH": f"{inside(project)}:@stdlib",
                 },
             )
-        except JuliaError as error:
+        except (JuliaError, TimeLimitError) as error:
             raise BuildError(
                 f"the packages of {params['project']} cannot be installed: {error.message}", **error.details
             ) from error

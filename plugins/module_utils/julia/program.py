@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import JuliaError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import JuliaError, TimeLimitError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import FLAGS
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import (
     BASE_ENVIRONMENT,
@@ -25,6 +25,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox impor
 # Where the sandbox shows the programs and the files that are exchanged with them; both lie in its private /tmp.
 PROGRAMS_INSIDE = "/tmp/programs"
 EXCHANGE_INSIDE = "/tmp/exchange"
+SETTLING = ("package", "loaded", "failed")  # the events that end what an event `started` began
 DEFAULT_BUNDLE_ERROR = (
     "the Julia programs did not arrive with the module; call it by its full name scisoft.julia_depots.*, "
     "so that the collection's action plugin carries them"
@@ -97,7 +98,14 @@ class Runner:
             with open(os.path.join(exchange, "request.toml"), "w", encoding="utf-8") as stream:
                 stream.write(toml(asked))
             argv, environment = self._command(program, exchange, env)
-            completed = process.run(argv, environment, timeout=self.timeout)
+            try:
+                completed = process.run(argv, environment, timeout=self.timeout)
+            except TimeLimitError as error:
+                raise TimeLimitError(
+                    f"{program} did not end within time_limit: {self.timeout:g} s, and was killed with all its "
+                    f"children{_busy_with(_read_events(events_file))}",
+                    **error.details,
+                ) from error
             outcome = Outcome(events=_read_events(events_file), completed=completed)
         if not completed.ok:
             raise JuliaError(f"{program} failed: {_last_error(completed.stderr)}", **completed.details())
@@ -159,6 +167,16 @@ def _read_events(path: str) -> list[dict[str, Any]]:
             if line.endswith("\n"):
                 events.append(json.loads(line))
     return events
+
+
+def _busy_with(events: Sequence[Mapping[str, Any]]) -> str:
+    """What a program was doing at its last event, as the end of a sentence."""
+    settled = {event.get("package", event.get("what")) for event in events if event["event"] in SETTLING}
+    started = [event["package"] for event in events if event["event"] == "started"]
+    busy = [name for name in started if name not in settled]
+    phases = [event["name"] for event in events if event["event"] == "phase"]
+    busy = busy or phases[-1:]
+    return f"; it was busy with {', '.join(busy)}" if busy else ""
 
 
 def _last_error(stderr: str) -> str:

@@ -76,7 +76,8 @@ class Store(ABC):
         releases.sort(key=lambda item: (item[1], item[0]), reverse=True)
         return Held(
             releases=releases,
-            current=_link(self.layout.current(environment)),
+            # An activation that died between its two links counts as not begun; clear() takes it back.
+            current=_link(_new(self.layout.previous(environment))) or _link(self.layout.current(environment)),
             previous=_link(self.layout.previous(environment)),
             julias=frozenset(self._julias()),
         )
@@ -102,10 +103,7 @@ class Store(ABC):
         elif step.status == "published":
             self._add(delivery.source, self.layout.release(environment, step.id).path, delivery.finish)
         elif step.status == "activated":
-            previous = step.details["previous"]
-            if previous:
-                self._point(self.layout.previous(environment), previous)
-            self._point(self.layout.current(environment), step.id)
+            self._activate(environment, step.id, step.details["previous"])
         elif step.status == "removed":
             self._remove(self.layout.release(environment, step.id).path)
 
@@ -125,12 +123,15 @@ class Store(ABC):
     def settle(self, folder: str) -> None:
         """Make sure that a copy outlives a crash of the machine before it gets its name."""
 
-    def _point(self, link: str, release: str) -> None:
-        temporary = f"{link}.new"
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        os.symlink(self.layout.link_target(release), temporary)
-        os.replace(temporary, link)
+    def _activate(self, environment: str, release: str, previous: str | None) -> None:
+        """Move both links. While the new ``previous`` waits for its place, it tells what was current before."""
+        links = [(self.layout.current(environment), release)]
+        if previous:
+            links.append((self.layout.previous(environment), previous))
+        for link, target in reversed(links):
+            os.symlink(self.layout.link_target(target), _new(link))
+        for link, _target in links:
+            os.replace(_new(link), link)
 
     def _remove(self, path: str) -> None:
         folder, name = os.path.split(path)
@@ -147,20 +148,31 @@ class Store(ABC):
         for environment in names(self.layout.environments):
             found += _hidden(self.layout.releases(environment))
             for link in (self.layout.current(environment), self.layout.previous(environment)):
-                if os.path.lexists(f"{link}.new"):
-                    found.append(f"{link}.new")
+                if os.path.lexists(_new(link)):
+                    found.append(_new(link))
         return found
 
     def clear(self, paths: Sequence[str]) -> list[dict[str, str]]:
         """Remove leftovers; what was recovered, one entry each."""
         recovered = []
         for path in paths:
-            if os.path.islink(path):
-                os.unlink(path)
-            else:
+            if not os.path.islink(path):
                 remove_tree(path)
+            else:
+                recovered += self._take_back(path)
+                os.unlink(path)
             recovered.append({"what": "leftover", "path": path, "status": "removed"})
         return recovered
+
+    def _take_back(self, link: str) -> list[dict[str, str]]:
+        """Undo the activation that left ``previous.new``, if it came as far as ``current``."""
+        environment = os.path.basename(os.path.dirname(link))
+        before, current = _link(link), self.layout.current(environment)
+        if link != _new(self.layout.previous(environment)) or _link(current) == before:
+            return []
+        os.symlink(self.layout.link_target(before), _new(current))
+        os.replace(_new(current), current)
+        return [{"what": "current", "path": current, "status": "taken back"}]
 
 
 @contextmanager
@@ -202,17 +214,21 @@ def copy_tree(source: str, destination: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder, also where folders in it are read-only."""
+    """Remove a folder, also where folders in it are read-only; nothing outside of it is touched."""
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        os.chmod(path, 0o700)
+        for parent, folders, _files in os.walk(path):
+            for folder in [os.path.join(parent, name) for name in folders]:
+                if not os.path.islink(folder):
+                    os.chmod(folder, 0o700)
+        shutil.rmtree(path)
 
-    def make_writable(_function: Any, failed: str, _info: Any) -> None:
-        os.chmod(os.path.dirname(failed), 0o700)
-        os.chmod(failed, 0o700)
-        if os.path.isdir(failed):
-            shutil.rmtree(failed)
-        else:
-            os.unlink(failed)
 
-    shutil.rmtree(path, onerror=make_writable)
+def _new(link: str) -> str:
+    """Where a link is made before it takes its place."""
+    return f"{link}.new"
 
 
 def _hidden(folder: str) -> list[str]:

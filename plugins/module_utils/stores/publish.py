@@ -226,13 +226,14 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
     version = params["julias"][0]["version"]
     path = store.layout.release(environment, params["release"]).path
     staged = Release(folder, environment)
-    for name, file in activation.render(
-        _templates(params["_bundle"]),
-        release=path,
-        root=store.layout.root,
-        environment=environment,
-        version=version,
-    ).items():
+    templates = _templates(params["_bundle"])
+    try:
+        files = activation.render(
+            templates, release=path, root=store.layout.root, environment=environment, version=version
+        )
+    except ValueError as error:
+        raise InputError(str(error).splitlines()) from error
+    for name, file in files.items():
         destination = os.path.join(folder, name)
         os.makedirs(os.path.dirname(destination), exist_ok=True)
         with open(destination, "w", encoding="utf-8") as stream:
