@@ -25,11 +25,9 @@ BASE_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 # What a program needs to reach the network from where the task runs.
-NETWORK_VARIABLES = tuple(
-    name
-    for lower in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
-    for name in (lower, lower.upper())
-) + (
+NETWORK_VARIABLES = (
+    *("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "CURL_CA_BUNDLE",
@@ -169,7 +167,8 @@ def require() -> None:
     completed = process.run(Sandbox().command(["/bin/sh", "-c", ":"]), env=BASE_ENVIRONMENT, timeout=30)
     if not completed.ok:
         raise SandboxError(
-            f"bubblewrap cannot make a sandbox on this machine: {completed.stderr.strip()}\n{_remedy(completed.stderr)}",
+            f"bubblewrap cannot make a sandbox on this machine: {completed.stderr.strip()}\n"
+            f"{_remedy(completed.stderr)}",
             **completed.details(),
         )
 

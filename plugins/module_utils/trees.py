@@ -62,20 +62,20 @@ def count(folder: str) -> Count:
 
 
 def same_tree(left: str, right: str) -> bool:
-    """Whether two folders hold the same names with the same content."""
-    comparison = filecmp.dircmp(left, right, ignore=[], hide=[os.curdir, os.pardir])
-    return _same(comparison)
+    """Whether two folders hold the same names with the same content; links are compared, not followed."""
+    there = names(left)
+    return there == names(right) and all(_same(os.path.join(left, name), os.path.join(right, name)) for name in there)
 
 
-def _same(comparison: filecmp.dircmp) -> bool:
-    if comparison.left_only or comparison.right_only or comparison.funny_files or comparison.common_funny:
-        return False
-    _match, mismatch, errors = filecmp.cmpfiles(
-        comparison.left, comparison.right, comparison.common_files, shallow=False
-    )
-    if mismatch or errors:
-        return False
-    return all(_same(below) for below in comparison.subdirs.values())
+def _same(left: str, right: str) -> bool:
+    for is_kind, same in ((os.path.islink, _same_link), (os.path.isdir, same_tree)):
+        if is_kind(left) or is_kind(right):
+            return is_kind(left) and is_kind(right) and same(left, right)
+    return filecmp.cmp(left, right, shallow=False)
+
+
+def _same_link(left: str, right: str) -> bool:
+    return os.readlink(left) == os.readlink(right)
 
 
 def place_copy(source: str, destination: str) -> bool:

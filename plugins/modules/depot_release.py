@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: depot_release
 short_description: Publish, activate, remove or prune releases of an environment in a store
 description:
-  - Brings a store to the state that is asked for, one step after another, each of which readers see whole or not at all.
+  - Brings a store to the state that is asked for, one step after another. Readers see each whole or not at all.
   - A release is published only if every build in it is complete and was checked. It comes with its Julia, and with what
     its users start it with.
   - Whatever ended an earlier run in the middle is put right first, and told in RV(recovered).

@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: julia_depot_check
 short_description: Prove that an environment loads and that nothing is compiled
 description:
-  - Starts Julia with an empty first depot, loads every package of an environment, runs a workload, and looks whether the
-    first depot is still empty. If anything was compiled there, it fails and says which cache was rejected and why.
+  - Starts Julia with an empty first depot, loads every package of an environment, runs a workload, and looks whether
+    the first depot is still empty. If anything was compiled there, it fails and says which cache was rejected and why.
   - It changes nothing.
 author:
   - scisoft.julia_depots contributors (@scisoft)

@@ -15,6 +15,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import
     BuildError,
     InputError,
     JuliaError,
+    TimeLimitError,
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import arguments, program
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (

@@ -120,6 +120,7 @@ class Store(ABC):
             shutil.rmtree(incoming, ignore_errors=True)
             raise
 
+    @abstractmethod
     def settle(self, folder: str) -> None:
         """Make sure that a copy outlives a crash of the machine before it gets its name."""
 
