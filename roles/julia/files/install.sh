@@ -29,7 +29,7 @@ make_work() {
         die "julia_prefix $prefix: the directory above it cannot be made ($why). Choose a place where this user may write."
     why=$(umask 077 && mkdir -p "$work" 2>&1) ||
         die "julia_prefix $prefix: $work cannot be made ($why). Choose a place where this user may write."
-    [ -w "$work" ] ||
+    [ -w "$work" ] || [ ! -e "$work" ] ||
         die "julia_prefix $prefix: $work, left behind by another user, cannot be written to. Remove it."
 }
 
@@ -37,14 +37,23 @@ busy() {
     die "julia_prefix $prefix: another run has been installing there for more than $limit s. Wait for it to end, or end it."
 }
 
+leave() {
+    exit 0
+}
+
 # Arguments: seconds to wait, and what to do when they are over.
 lock() {
     command -v flock >/dev/null || die "flock is not in PATH; install util-linux."
+    tries=0
     while :; do
         make_work
-        exec 9>>"$work/lock"
+        # The run that holds the lock may remove the directory at any moment.
+        if ! { command exec 9>>"$work/lock"; } 2>/dev/null; then
+            tries=$((tries + 1))
+            [ "$tries" -lt 20 ] || die "julia_prefix $prefix: $work/lock cannot be written. See whether the disk is full."
+            continue
+        fi
         flock -w "$1" 9 || "$2"
-        # The run that held the lock before may have removed the directory with the lock in it.
         [ "$(stat -Lc %d:%i "$work/lock" 2>/dev/null)" = "$(stat -Lc %d:%i /proc/self/fd/9)" ] && return
     done
 }
@@ -158,7 +167,7 @@ main() {
             "$way" "$@" ;;
         clean)
             # Where another run holds the lock, the directory is in use and not left behind.
-            lock 1 exit
+            lock 1 leave
             rm -rf "$work"
             echo cleaned ;;
     esac
