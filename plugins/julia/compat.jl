@@ -20,7 +20,14 @@ if isdefined(Base, :parsed_toml)
     toml_file(path) = Base.parsed_toml(path)
 else
     import Pkg
-    toml_file(path) = Pkg.TOML.parsefile(path)
+    function toml_file(path)
+        try
+            return Pkg.TOML.parsefile(path)
+        catch err
+            err isa CompositeException || rethrow()
+            error("$path is not TOML: $(first(err.exceptions).msg)")
+        end
+    end
 end
 
 # --- Caches
@@ -35,7 +42,30 @@ in_sysimage(pkg::PkgId) =
 "Whether a session with this depot path would load the package from a cache."
 function is_fresh(pkg::PkgId, source)
     isdefined(Base, :isprecompiled) && return Base.isprecompiled(pkg; ignore_loaded=true)   # 1.10
-    return any(cache -> Base.stale_cachefile(source, cache) !== true, Base.find_all_in_cache_path(pkg))
+    return any(cache -> is_usable(cache, source), Base.find_all_in_cache_path(pkg))
+end
+
+"Whether a cache is fresh, and the very builds of others that it needs are there (`stale_cachefile`, 1.5)."
+function is_usable(cache, source)
+    result = Base.stale_cachefile(source, cache)
+    result === true && return false
+    needs = result isa Tuple ? first(result) : result   # 1.9 has the native image beside
+    return all(need -> need isa Module || is_provided(need...), needs)
+end
+
+# A build that is there stays there; one that is not may come.
+const PROVIDED = Set{Tuple{PkgId,UInt64}}()
+
+function is_provided(source, pkg, build)
+    key = (pkg, build % UInt64)   # 1.9 has a checksum in the upper half
+    key in PROVIDED && return true
+    for cache in Base.find_all_in_cache_path(pkg)
+        is_usable(cache, source) || continue
+        any(((id, own),) -> (id, own % UInt64) == key, first(Base.parse_cache_header(cache))) || continue
+        push!(PROVIDED, key)
+        return true
+    end
+    return false
 end
 
 """
@@ -85,11 +115,9 @@ extension_id(parent::PkgId, name) = PkgId(Base.uuid5(parent.uuid, name), name)
 
 # --- Locks
 
-"The lock that this Julia uses for a project: the one of its own version first, where it looks for that."
+"The lock that this Julia uses for a project, by the names that it accepts in their order (`Base.manifest_names`)."
 function manifest_path(project_dir)
-    own = "Manifest-v$(VERSION.major).$(VERSION.minor).toml"
-    candidates = VERSION >= v"1.10.8" ? [own, "Manifest.toml"] : ["Manifest.toml"]
-    for name in candidates
+    for name in Base.manifest_names
         path = joinpath(project_dir, name)
         isfile(path) && return path
     end

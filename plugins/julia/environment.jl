@@ -36,11 +36,18 @@ end
 "The ids under [deps] of a project, and of the project itself where it is a package, by name."
 function direct_dependencies(folder)
     project = Compat.toml_file(project_file(folder))
-    found = [PkgId(UUID(uuid), name) for (name, uuid) in get(project, "deps", Dict())]
+    found = [PkgId(UUID(uuid), name) for (name, uuid) in dependency_table(project, folder)]
     if haskey(project, "name") && haskey(project, "uuid")
         push!(found, PkgId(UUID(project["uuid"]), project["name"]))
     end
     return sort!(found, by=pkg -> pkg.name)
+end
+
+"The table [deps] of a project."
+function dependency_table(project, folder)
+    table = get(project, "deps", Dict())
+    table isa AbstractDict || error("$(project_file(folder)): deps is not a table of names and UUIDs")
+    return table
 end
 
 """

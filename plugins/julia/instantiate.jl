@@ -25,24 +25,19 @@ function source_folder(package::Package)
     return source === nothing || !isfile(source) ? nothing : dirname(dirname(source))
 end
 
-"What is not there: packages by name, artifacts as (name, hash, meta, toml)."
-function what_is_missing(found, lazy)
-    missing_packages = Package[]
-    missing_artifacts = NamedTuple[]
-    for package in found
-        package.parent === nothing || continue
-        Pkg.Types.is_stdlib(package.id.uuid) && continue
-        folder = source_folder(package)
-        if folder === nothing
-            push!(missing_packages, package)
-            continue
-        end
-        for toml in Compat.artifact_files(folder), artifact in Compat.artifacts(Pkg, toml, lazy)
-            Compat.artifact_is_there(Pkg, artifact.hash) || push!(missing_artifacts, merge(artifact, (toml=toml,)))
-        end
-    end
-    return missing_packages, missing_artifacts
+needs_folder(package::Package) = package.parent === nothing && !Pkg.Types.is_stdlib(package.id.uuid)
+
+packages_missing(found) =
+    [package for package in found if needs_folder(package) && source_folder(package) === nothing]
+
+"The artifacts of all packages that are there, as (name, hash, meta, toml)."
+function artifacts_of(found, lazy)
+    folders = [source_folder(package) for package in found if needs_folder(package)]
+    return [merge(artifact, (toml=toml,)) for folder in folders if folder !== nothing
+            for toml in Compat.artifact_files(folder) for artifact in Compat.artifacts(Pkg, toml, lazy)]
 end
+
+is_there(artifact) = Compat.artifact_is_there(Pkg, artifact.hash)
 
 function install(request, found)
     ENV["JULIA_PKG_PRECOMPILE_AUTO"] = "0"
@@ -55,8 +50,7 @@ function install(request, found)
     Pkg.instantiate()
     # Pkg leaves lazy artifacts, and those of standard libraries, to their first use.
     emit(:phase, name="artifacts")
-    _, artifacts = what_is_missing(found, request["lazy"])
-    for artifact in artifacts
+    for artifact in filter(!is_there, artifacts_of(found, request["lazy"]))
         Compat.install_artifact(Pkg, artifact, artifact.toml)
     end
     return nothing
@@ -77,15 +71,16 @@ function main()
     request = read_request()
     found = packages(request["project"])
     emit(:total, total=length(found))
-    missing_packages, missing_artifacts = what_is_missing(found, request["lazy"])
+    missing_packages = packages_missing(found)
+    missing_artifacts = filter(!is_there, artifacts_of(found, request["lazy"]))
     foreach(package -> emit(:missing, package=package.id.name), missing_packages)
     foreach(artifact -> emit(:missing, artifact=artifact.name), missing_artifacts)
     if !request["dry_run"] && !(isempty(missing_packages) && isempty(missing_artifacts))
         install(request, found)
-        still_packages, still_artifacts = what_is_missing(found, request["lazy"])
-        foreach(package -> emit(:failed, what=package.id.name, error="is not installed"), still_packages)
+        foreach(package -> emit(:failed, what=package.id.name, error="is not installed"), packages_missing(found))
+        # Pkg 1.5 goes on after an artifact whose content does not have the hash that it should.
         foreach(artifact -> emit(:failed, what=artifact.name, error="is an artifact that is not installed"),
-                still_artifacts)
+                filter(!is_there, artifacts_of(found, request["lazy"])))
         say_failed_builds(found)
     end
     emit(:done)

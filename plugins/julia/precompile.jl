@@ -50,6 +50,9 @@ function compile(package::Package, source, scratch)
     end
 end
 
+"Whether a package says that it cannot be precompiled; when it is compiled, Julia learns that by running its code."
+forbids_precompiling(source) = occursin(r"^\s*__precompile__\(\s*false\s*\)"m, read(source, String))
+
 "What a package's fate is, given those of the packages that it needs."
 function treat(package::Package, fates, request)
     needs = [fates[need] for need in package.needs if haskey(fates, need)]
@@ -62,7 +65,10 @@ function treat(package::Package, fates, request)
     if !rebuilt && Compat.is_fresh(package.id, source)
         return (state=:fresh, seconds=0.0, bytes=0, error="")
     end
-    request["dry_run"] && return (state=:pending, seconds=0.0, bytes=0, error="")
+    if request["dry_run"]
+        state = :uncacheable in needs || forbids_precompiling(source) ? :uncacheable : :pending
+        return (state=state, seconds=0.0, bytes=0, error="")
+    end
     emit(:started, package=package.id.name)
     return compile(package, source, request["scratch"])
 end

@@ -14,7 +14,7 @@ module Registries
 import Pkg
 using Base: UUID
 using ..Compat: Compat
-using ..Environment: project_file
+using ..Environment: dependency_table, project_file
 
 const EMPTY = "julia-depots-empty"
 const EMPTY_REGISTRY = """
@@ -33,7 +33,7 @@ function are_needed(folder, seen=Set{String}())
     push!(seen, file)
     project = Compat.toml_file(file)
     sources = get(project, "sources", Dict())
-    for (name, uuid) in get(project, "deps", Dict())
+    for (name, uuid) in dependency_table(project, folder)
         Pkg.Types.is_stdlib(UUID(uuid)) && continue
         source = get(sources, name, nothing)
         if source === nothing

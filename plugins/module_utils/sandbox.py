@@ -54,13 +54,9 @@ class Mount:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """How a program is to be enclosed.
-
-    ``mounts`` come in the order given; ``writable`` are further paths that keep their place and may be written to.
-    """
+    """How a program is to be enclosed; ``mounts`` come in the order given."""
 
     mounts: Sequence[Mount] = ()
-    writable: Sequence[str] = ()
     network: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,8 +101,6 @@ class Sandbox:
         command += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", PRIVATE_TMP, "--dir", PRIVATE_HOME]
         for mount in self.mounts:
             command += ["--bind" if mount.writable else "--ro-bind", mount.source, _place(mount.target)]
-        for path in self.writable:
-            command += ["--bind", path, _place(path)]
         return [*command, "--chdir", PRIVATE_HOME, "--", *argv]
 
     def _root(self) -> list[str]:

@@ -112,9 +112,9 @@ def resolve(names: Sequence[str] | str, arch: str, version: Version) -> list[Lev
         return [LEVELS[arch][0]]  # caches hold no native code, so one level serves every CPU
     order = [level.name for level in LEVELS[arch]]
 
-    def rank(level: Level) -> tuple[bool, int]:
+    def rank(level: Level) -> tuple[bool, int, str]:
         # What needs no flags fits every node, so it must not hide a better level.
-        return bool(level.flags), order.index(level.name) if level.name in order else len(order)
+        return bool(level.flags), order.index(level.name) if level.name in order else len(order), level.name
 
     return sorted(chosen.values(), key=rank)
 

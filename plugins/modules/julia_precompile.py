@@ -122,7 +122,7 @@ totals:
   description: How many packages are in each state, and the sums of C(seconds) and C(bytes).
   returned: success
   type: dict
-failed:
+failed_packages:
   description: Names of the packages that failed.
   returned: when packages failed
   type: list

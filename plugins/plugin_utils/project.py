@@ -29,7 +29,7 @@ LEFT_OUT = (
     "*~",
     ".*.swp",
 )
-LOCKS = "Manifest*.toml"
+LOCKS = ("Manifest*.toml", "JuliaManifest*.toml")  # Base.manifest_names
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Project:
         return sorted(name for name in _walk(self.source) if self._counts(name))
 
     def _counts(self, name: str) -> bool:
-        return os.sep in name or not fnmatch.fnmatch(name, LOCKS) or name == self.lock
+        return os.sep in name or name == self.lock or not any(fnmatch.fnmatch(name, lock) for lock in LOCKS)
 
     @cached_property
     def digest(self) -> str:
@@ -110,8 +110,10 @@ def _left_out(name: str) -> bool:
 
 
 def _lock_name(source: str, version: tuple) -> str | None:
-    own = f"Manifest-v{version[0]}.{version[1]}.toml"
-    candidates = [own, "Manifest.toml"] if version >= FIRST_WITH_VERSIONED_LOCKS else ["Manifest.toml"]
+    endings = [".toml"]
+    if version >= FIRST_WITH_VERSIONED_LOCKS:
+        endings.insert(0, f"-v{version[0]}.{version[1]}.toml")
+    candidates = [name + ending for ending in endings for name in ("JuliaManifest", "Manifest")]
     return next((name for name in candidates if os.path.isfile(os.path.join(source, name))), None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import (
@@ -98,7 +98,11 @@ def _validate(params: Mapping[str, Any]) -> None:
 
 
 def _manifests(project: str) -> list[str]:
-    return sorted(name for name in os.listdir(project) if name.startswith("Manifest") and name.endswith(".toml"))
+    return sorted(
+        name
+        for name in os.listdir(project)
+        if name.startswith(("Manifest", "JuliaManifest")) and name.endswith(".toml")
+    )
 
 
 def _lock(params: Mapping[str, Any], programs: str, julia: Installation, project: str, scratch: str) -> dict[str, str]:
@@ -110,7 +114,7 @@ def _lock(params: Mapping[str, Any], programs: str, julia: Installation, project
         runner = arguments.enclosed(
             params,
             programs,
-            readable=(julia.prefix,),
+            readable=(julia.prefix, *_folders(params["registries"])),
             writable=(project, depot, params["registries_depot"]),
             network=not params["offline"],
         )
@@ -145,17 +149,12 @@ def _install(
     params: Mapping[str, Any], programs: str, julia: Installation, project: str, check_mode: bool
 ) -> list[dict[str, str]]:
     """Bring project, packages and artifacts into the depot; what that changed, or would."""
+    if check_mode:
+        return _foretell(params, programs, julia, project)
     depot = params["depot"]
-    if check_mode and not os.path.isdir(depot):
-        with tempfile.TemporaryDirectory(prefix="julia-depot-") as empty:
-            return _run_instantiate(params, programs, julia, project, empty, dry_run=True)
     with folder_lock(depot, params["lock_timeout"]):
-        place = os.path.join(depot, "environments", params["environment"])
-        if check_mode:
-            return _run_instantiate(params, programs, julia, project, depot, dry_run=True)
-        actions = []
-        if trees.place_copy(project, place):
-            actions.append({"what": "environment", "id": params["environment"], "status": "placed"})
+        place = _place(params)
+        actions = [_placed(params)] if trees.place_copy(project, place) else []
         mark = os.path.join(depot, INCOMPLETE)
         if os.path.exists(mark):
             # A package that was being unpacked or built looks installed; artifacts are checked by Pkg itself.
@@ -169,6 +168,28 @@ def _install(
         return actions
 
 
+def _foretell(params: Mapping[str, Any], programs: str, julia: Installation, project: str) -> list[dict[str, str]]:
+    """What an installation would change; whatever is not there is stood in for by an empty folder."""
+    with tempfile.TemporaryDirectory(prefix="julia-depot-") as empty:
+        there = {
+            name: params[name] if os.path.isdir(params[name]) else os.path.join(empty, name)
+            for name in ("depot", "registries_depot")
+        }
+        os.makedirs(os.path.join(empty, "depot"))
+        found = _run_instantiate(dict(params, **there), programs, julia, project, there["depot"], dry_run=True)
+    place = _place(params)
+    same = os.path.isdir(place) and trees.same_tree(project, place)
+    return found if same else [_placed(params), *found]
+
+
+def _place(params: Mapping[str, Any]) -> str:
+    return os.path.join(params["depot"], "environments", params["environment"])
+
+
+def _placed(params: Mapping[str, Any]) -> dict[str, str]:
+    return {"what": "environment", "id": params["environment"], "status": "placed"}
+
+
 def _run_instantiate(
     params: Mapping[str, Any], programs: str, julia: Installation, project: str, depot: str, dry_run: bool
 ) -> list[dict[str, str]]:
@@ -177,7 +198,7 @@ def _run_instantiate(
         runner = arguments.enclosed(
             params,
             programs,
-            readable=(julia.prefix, project),
+            readable=(julia.prefix, project, *_folders(params["registries"])),
             writable=(depot, registries),
             network=not params["offline"],
         )
@@ -207,7 +228,7 @@ def _run_instantiate(
         reasons = "\n".join(f"- {event['what']}: {event['error']}" for event in failed)
         raise BuildError(
             f"{len(failed)} packages or artifacts of {params['project']} are not installed:\n{reasons}",
-            failed=failed,
+            failures=failed,
             **outcome.completed.details(),
         )
     return [
@@ -218,6 +239,11 @@ def _run_instantiate(
         }
         for event in outcome.of("missing")
     ]
+
+
+def _folders(registries: Sequence[str]) -> list[str]:
+    """The registries that are folders of this machine; the others are URLs."""
+    return [registry for registry in registries if os.path.isdir(registry)]
 
 
 def _text(path: str) -> str:

@@ -105,7 +105,7 @@ def _compile(
         raise BuildError(
             f"{len(failed)} of {len(packages)} packages failed to precompile for {params['target']}:\n{reasons}",
             packages=packages,
-            failed=[package["package"] for package in failed],
+            failed_packages=[package["package"] for package in failed],
         )
     return packages
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox impor
 # Where the sandbox shows the programs and the files that are exchanged with them; both lie in its private /tmp.
 PROGRAMS_INSIDE = "/tmp/programs"
 EXCHANGE_INSIDE = "/tmp/exchange"
+ERROR_LINES = 30  # what Pkg says of versions that conflict is long
 SETTLING = ("package", "loaded", "failed")  # the events that end what an event `started` began
 DEFAULT_BUNDLE_ERROR = (
     "the Julia programs did not arrive with the module; call it by its full name scisoft.julia_depots.*, "
@@ -81,14 +83,12 @@ class Runner:
     sandbox: Sandbox | None
     timeout: float | None = None
 
-    def run(
-        self, program: str, request: Mapping[str, Any], env: Mapping[str, str], must_finish: bool = True
-    ) -> Outcome:
+    def run(self, program: str, request: Mapping[str, Any], env: Mapping[str, str]) -> Outcome:
         """Run a program to its end.
 
         :param program: file name, for example ``check.jl``.
         :param request: what the program asks for in its head comment; lists, strings, numbers and booleans.
-        :raises JuliaError: it ended badly or (``must_finish``) without its last event.
+        :raises JuliaError: it ended badly, or without its last event.
         :raises TimeLimitError: its time was over.
         """
         with tempfile.TemporaryDirectory(prefix="julia-exchange-") as exchange:
@@ -109,7 +109,7 @@ class Runner:
             outcome = Outcome(events=_read_events(events_file), completed=completed)
         if not completed.ok:
             raise JuliaError(f"{program} failed: {_last_error(completed.stderr)}", **completed.details())
-        if must_finish and outcome.first("done") is None:
+        if outcome.first("done") is None:
             raise JuliaError(f"{program} ended before its work was done", **completed.details())
         return outcome
 
@@ -128,7 +128,6 @@ class Runner:
                 Mount(self.programs, PROGRAMS_INSIDE),
                 Mount(exchange, EXCHANGE_INSIDE, writable=True),
             ],
-            writable=self.sandbox.writable,
             network=self.sandbox.network,
             variables=dict(self.sandbox.variables, **env),
         )
@@ -180,7 +179,10 @@ def _busy_with(events: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _last_error(stderr: str) -> str:
-    """The line that says most about why Julia ended: the last that begins with ERROR, else the last one."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["it printed nothing"])[-1]
+    """What says most about why Julia ended: the last error without its stack trace, else the last line."""
+    lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
+    starts = [number for number, line in enumerate(lines) if line.startswith("ERROR")]
+    if not starts:
+        return lines[-1] if lines else "it printed nothing"
+    said = itertools.takewhile(lambda line: not line.startswith("Stacktrace:"), lines[starts[-1] :])
+    return "\n".join(itertools.islice(said, ERROR_LINES))

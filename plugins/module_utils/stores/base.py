@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Sequence
 
@@ -117,7 +117,8 @@ class Store(ABC):
             self.settle(incoming)
             os.rename(incoming, destination)
         except BaseException:
-            shutil.rmtree(incoming, ignore_errors=True)
+            with suppress(OSError):  # what cannot be removed is a leftover, which the next run tells
+                remove_tree(incoming)
             raise
 
     @abstractmethod
@@ -162,7 +163,7 @@ class Store(ABC):
             else:
                 recovered += self._take_back(path)
                 os.unlink(path)
-            recovered.append({"what": "leftover", "path": path, "status": "removed"})
+            recovered.append(removed_leftover(path))
         return recovered
 
     def _take_back(self, link: str) -> list[dict[str, str]]:
@@ -174,6 +175,11 @@ class Store(ABC):
         os.symlink(self.layout.link_target(before), _new(current))
         os.replace(_new(current), current)
         return [{"what": "current", "path": current, "status": "taken back"}]
+
+
+def removed_leftover(path: str) -> dict[str, str]:
+    """An entry of ``recovered``."""
+    return {"what": "leftover", "path": path, "status": "removed"}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.release impor
     read_json,
     write_json,
 )
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Delivery, Store
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Delivery, Store, removed_leftover
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.directory import DirectoryStore
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import (
     Held,
@@ -91,8 +91,9 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     todo = steps(held, wanted)
     if params["state"] == "published":
         _compare_julias(params, store, held)
-    if check_mode or not (todo or store.leftovers()):
-        return _result(store, environment, held, todo, recovered=[], happened=False)
+    left = store.leftovers()
+    if check_mode or not (todo or left):
+        return _result(store, environment, held, todo, [removed_leftover(path) for path in left], happened=False)
     with store.exclusive(params["lock_timeout"]) as recovered:
         held = store.held(environment)  # another writer may have been there while we waited
         todo = steps(held, wanted)

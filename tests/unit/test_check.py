@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The proof of an environment: what is asked of Julia, and what counts as a proof."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError, JuliaError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import check as checks
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.check import ARGUMENT_SPEC, check
+from tests.unit.helpers import FakeJulia, needs_bwrap, params_of
+
+EVENTS = [
+    {"event": "total", "total": 2},
+    {"event": "loaded", "package": "A", "seconds": 0.5},
+    {"event": "ready", "seconds": 0.75},
+    {"event": "loaded", "package": "B", "seconds": 0.25},
+    {"event": "workload", "seconds": 1.5},
+    {"event": "done"},
+]
+
+
+@pytest.fixture
+def fake(tmp_path):
+    (tmp_path / "project").mkdir()
+    return FakeJulia(tmp_path)
+
+
+def ask(fake, **params):
+    params = {"sandbox": False, "time_limit": 60, **params}
+    given = {"julia": str(fake.executable), "project": str(fake.prefix.parent / "project"), "_bundle": str(fake.bundle)}
+    return check(params_of(ARGUMENT_SPEC, **{**given, **params}), False)
+
+
+def words(result) -> dict[str, str]:
+    """What the fake Julia printed of its request and environment."""
+    return dict(line.split("=", 1) for line in result["output"].replace(" = ", "=").splitlines() if "=" in line)
+
+
+def test_a_proof_tells_what_was_loaded_and_how_long_that_took(fake):
+    fake.ends_with(EVENTS)
+    result = ask(fake, workload='print("ü")')
+    assert result["packages"] == [{"package": "A", "seconds": 0.5}, {"package": "B", "seconds": 0.25}]
+    assert (result["startup_seconds"], result["workload_seconds"]) == (0.75, 1.5)
+    assert (result["changed"], result["actions"], result["compiled"], result["rejected"]) == (False, [], [], [])
+
+
+def test_the_first_depot_is_empty_and_comes_before_those_to_prove(fake, monkeypatch):
+    monkeypatch.setenv("JULIA_DEPOT_PATH", "/users/own")
+    fake.ends_with(EVENTS)
+    seen = words(ask(fake, depots=["/d/level", "/d/common"], variables={"MINE": 1}))
+    first, *others = seen["JULIA_DEPOT_PATH"].split(":")
+    assert first not in ("", "/d/level")
+    assert others == ["/d/level", "/d/common", ""]
+    assert f"{fake.prefix.parent}/project" in seen["JULIA_LOAD_PATH"].split(":")
+    assert (seen["MINE"], seen["HOME"], seen["JULIA_DEBUG"]) == ("1", first, "loading")
+    assert seen["project"] == f'"{fake.prefix.parent}/project"'
+
+
+def test_the_command_of_a_release_knows_its_own_depots(fake):
+    fake.ends_with(EVENTS)
+    seen = words(ask(fake))
+    assert ":" not in seen["JULIA_DEPOT_PATH"]
+    assert "JULIA_LOAD_PATH" not in seen
+
+
+@needs_bwrap
+def test_enclosed_everything_is_asked_by_the_paths_of_the_store(fake, tmp_path):
+    fake.ends_with(EVENTS)
+    for name in ("level", "common/environments/jets"):
+        (tmp_path / "staging" / name).mkdir(parents=True)
+    staging, target = f"{tmp_path}/staging", "/srv/julia of tests/releases/x"
+    result = ask(
+        fake,
+        sandbox=True,
+        project=f"{staging}/common/environments/jets",
+        depots=[f"{staging}/level", f"{staging}/common"],
+        mounts=[{"source": staging, "target": target}],
+    )
+    seen = words(result)
+    assert seen["project"] == f'"{target}/common/environments/jets"'
+    assert seen["JULIA_DEPOT_PATH"].split(":")[1:] == [f"{target}/level", f"{target}/common", ""]
+    assert seen["HOME"] == "/tmp/home"
+
+
+def test_whatever_fails_or_was_compiled_is_no_proof(fake):
+    stderr = (
+        "┌ Debug: Rejecting cache file /d/with space/A/x.ji for A [123] since it was built for another CPU\n"
+        "│ Rejecting stale cache file /d/B/y.ji (mtime 1) because file z has changed\n"
+    )
+    failed = [
+        {"event": "failed", "what": "B", "error": "no such thing"},
+        {"event": "failed", "what": "workload", "error": "boom"},
+    ]
+    fake.ends_with([*EVENTS[:2], *failed, {"event": "done"}], stderr=stderr, compiled="A")
+    with pytest.raises(BuildError) as error:
+        ask(fake)
+    assert error.value.message.splitlines() == [
+        "the depot is not proved:",
+        "- B fails: no such thing",
+        "- workload fails: boom",
+        "- compiled although a cache was to be there: A",
+        "- /d/with space/A/x.ji was rejected for A [123] since it was built for another CPU",
+        "- /d/B/y.ji was rejected (mtime 1) because file z has changed",
+    ]
+    assert error.value.details["compiled"] == ["A"]
+    assert [item["cache"] for item in error.value.details["rejected"]] == ["/d/with space/A/x.ji", "/d/B/y.ji"]
+    assert (error.value.details["startup_seconds"], error.value.details["workload_seconds"]) == (None, None)
+
+
+def test_a_rejected_cache_alone_is_told_and_no_fault(fake):
+    fake.ends_with(EVENTS, stderr="Rejecting cache file /d/A/x.ji for A since x\n")
+    assert ask(fake)["rejected"] == [{"cache": "/d/A/x.ji", "reason": "for A since x"}]
+
+
+def test_of_a_long_output_the_end_is_told(fake, monkeypatch):
+    monkeypatch.setattr(checks, "OUTPUT_TAIL", 10)
+    fake.ends_with(EVENTS)
+    assert len(ask(fake)["output"]) == 10
+
+
+def test_what_ends_early_is_an_error(fake):
+    fake.ends_with(EVENTS[:-1])
+    with pytest.raises(JuliaError, match=r"check\.jl ended before its work was done"):
+        ask(fake)
+
+
+def test_a_project_that_is_not_there_is_named(fake):
+    with pytest.raises(InputError, match=r"^project: /nowhere is not a folder on this machine$"):
+        ask(fake, project="/nowhere")

@@ -1,0 +1,423 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From site variables to builds: every fault at once, selection, and what identifies a release."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.template import trust_as_template
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import plan
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.plan import build_plan
+
+UUID = "7876af07-990d-54b4-ab0e-23690620f79a"
+STORE = {"type": "directory", "path": "/srv/julia"}
+TARGETS = {"x86_64": ["x86-64-v3", "generic"], "aarch64": "generic"}
+
+
+@pytest.fixture
+def base(tmp_path) -> str:
+    """A folder with two projects."""
+    for name in ("jets", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Project.toml").write_text(f'[deps]\nExample = "{UUID}"\n')
+    return str(tmp_path)
+
+
+def environment(**changes):
+    """A good environment, with some keys changed, or taken out where None."""
+    whole = {"name": "jets", "project": "jets", "julia": "1.10.8", **changes}
+    return {key: value for key, value in whole.items() if value is not ...}
+
+
+def faults(base, environments, store=STORE, targets=TARGETS, select="") -> list[str]:
+    with pytest.raises(InputError) as error:
+        build_plan(environments, store, targets, select, base)
+    for fault in error.value.faults:
+        assert fault in error.value.message
+    return error.value.faults
+
+
+def test_a_build_for_each_architecture_and_level_worst_first(base):
+    builds = build_plan(
+        [environment(), environment(name="b", targets={"aarch64": ["a64fx"]})], STORE, TARGETS, base=base
+    )
+    assert [(build["environment"], build["arch"], build["level"]) for build in builds] == [
+        ("jets", "x86_64", "generic"),
+        ("jets", "x86_64", "x86-64-v3"),
+        ("jets", "aarch64", "generic"),
+        ("b", "aarch64", "a64fx"),
+    ]
+    digest = builds[0]["project"]["digest"]
+    assert builds[1] == {
+        "environment": "jets",
+        "arch": "x86_64",
+        "level": "x86-64-v3",
+        "target": "haswell,-rdrnd,-fsgsbase",
+        "flags": builds[1]["flags"],
+        "julia": {"version": "1.10.8", "executable": ""},
+        "project": {"source": f"{base}/jets", "lock": None, "digest": digest},
+        "workload": "",
+        "lazy_artifacts": False,
+        "registries": [],
+        "variables": {},
+        "store": "/srv/julia",
+    }
+    json.dumps(builds)
+
+
+def test_a_relative_base_gives_absolute_projects(base, monkeypatch):
+    monkeypatch.chdir(f"{base}/jets")
+    assert build_plan([environment(project=".")], STORE, TARGETS)[0]["project"]["source"] == f"{base}/jets"
+
+
+W = "depot_environments[0] (jets): "
+NO_STORE = "is no store; for example {type: directory, path: /srv/julia}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"name": "a/b"}, "depot_environments[0] (a/b): name: 'a/b' is not a name"),
+        ({"name": "a b"}, "depot_environments[0] (a b): name: 'a b' is not a name"),
+        ({"name": "a..b"}, "depot_environments[0] (a..b): name: 'a..b' is not a name"),
+        ({"name": "jets\n"}, "depot_environments[0] (jets\n): name: 'jets\\n' is not a name"),
+        ({"name": ...}, "depot_environments[0] (without a name): name: None is not a name"),
+        ({"name": ["a"]}, "depot_environments[0] (['a']): name: ['a'] is not a name"),
+        ({"project": ...}, W + "project: None is not the folder of a Julia project"),
+        ({"project": ""}, W + "project: '' is not the folder"),
+        ({"project": {"git": "x"}}, W + "project: {'git': 'x'} is not the folder"),
+        ({"project": "nowhere"}, W + "project: {base}/nowhere is not a folder on the controller"),
+        ({"project": "."}, W + "project: {base} has no Project.toml"),
+        ({"julia": ...}, W + "julia: 'None' is not a Julia version such as 1.10.8"),
+        ({"julia": 1.10}, W + "julia: '1.1' is not a Julia version"),
+        ({"julia": "1.4.2"}, W + "julia: 1.4.2 is older than 1.5.0"),
+        ({"julia": "1.11.0-rc1"}, W + "julia: 1.11.0-rc1 can crash on CPUs with AVX-512"),
+        ({"julia": "1.11.1"}, W + "julia: 1.11.1 can crash on CPUs with AVX-512"),
+        ({"julia": {"version": "1.10.8", "path": "/x"}}, W + "julia: path is not known; known are version, executable"),
+        (
+            {"julia": {"version": "1.10.8", "executable": "julia"}},
+            W + "julia: executable: 'julia' is not an absolute path",
+        ),
+        ({"targets": {"x86_64": ["v3"]}}, W + "targets: x86_64: 'v3' is neither a level of x86_64"),
+        ({"targets": {"x86_64": "generic;haswell"}}, W + "targets: x86_64: 'generic;haswell' holds several targets"),
+        ({"targets": {"x86_64": [["generic"]]}}, W + "targets: x86_64: [['generic']] is not a list of levels"),
+        ({"targets": {"x86_64": None}}, W + "targets: x86_64: None is not a list of levels"),
+        ({"targets": {"sparc": ["generic"]}}, W + "targets: sparc: architecture 'sparc' has no table of levels"),
+        ({"targets": ["generic"]}, W + "targets: ['generic'] is not levels for each architecture"),
+        ({"targets": {}}, W + "targets: {} is not levels for each architecture"),
+        ({"targets": None}, W + "targets: None is not levels for each architecture"),
+        ({"julai": "1.10.8"}, W + "julai is not known; known are name, project, julia, targets"),
+        ({"workload": 3}, W + "workload: 3 is not text"),
+        ({"lazy_artifacts": "yes"}, W + "lazy_artifacts: 'yes' is not true or false"),
+        ({"registries": "https://x"}, W + "registries: 'https://x' is not a list"),
+        ({"registries": [3]}, W + "registries: 3 is not the URL or folder of a registry"),
+        ({"variables": ["A=1"]}, W + "variables: ['A=1'] is not a mapping"),
+        ({"variables": {"A=B": "x"}}, W + "variables: 'A=B' is not the name of an environment variable"),
+        ({"variables": {3: "x"}}, W + "variables: 3 is not the name of an environment variable"),
+        ({"variables": {"A": True}}, W + "variables: A: True is neither text nor a number; quote it"),
+        ({"variables": {"A": ["x"]}}, W + "variables: A: ['x'] is neither text nor a number"),
+        ({"variables": {"A": "x\0"}}, W + "variables: A: 'x\\x00' is neither text"),
+    ],
+)
+def test_a_fault_of_an_environment_names_the_variable_and_the_value(base, changes, expected):
+    found = faults(base, [environment(**changes)])
+    assert len(found) == 1
+    assert found[0].startswith(expected.replace("{base}", base))
+
+
+@pytest.mark.parametrize("asked", ["1.5.0", "1.9.0", "1.11.2", {"version": "1.12.0", "executable": "/opt/julia"}])
+def test_versions_at_the_edges_are_taken(base, asked):
+    assert build_plan([environment(julia=asked)], STORE, TARGETS, base=base)
+
+
+@pytest.mark.parametrize(
+    ("store", "expected"),
+    [
+        (None, [f"depot_store: None {NO_STORE}"]),
+        ("/srv/julia", [f"depot_store: '/srv/julia' {NO_STORE}"]),
+        ({"type": "cvmfs", "path": "/srv"}, ["depot_store: {'type': 'cvmfs', 'path': '/srv'} is no store"]),
+        ({"path": "/srv"}, ["depot_store: {'path': '/srv'} is no store"]),
+        ({"type": "directory"}, ["depot_store: path: None is not an absolute path"]),
+        ({"type": "directory", "path": "srv"}, ["depot_store: path: 'srv' is not an absolute path"]),
+        ({"type": "directory", "path": "/a:b"}, ["depot_store: path: '/a:b' holds a character"]),
+        ({"type": "directory", "path": "/a/../b"}, ["depot_store: path: '/a/../b' is not a plain path"]),
+        (
+            {"type": "directory", "path": 3, "mode": 1, 4: 2},
+            [
+                "depot_store: 4 is not known",
+                "depot_store: mode is not known",
+                "depot_store: path: 3 is not an absolute path",
+            ],
+        ),
+    ],
+)
+def test_a_fault_of_the_store_names_the_value(base, store, expected):
+    found = faults(base, [environment()], store=store)
+    assert len(found) == len(expected)
+    assert all(fault.startswith(start) for fault, start in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("environments", [[], {}, None, "jets", {"name": "jets"}])
+def test_environments_must_be_a_list_with_something(base, environments):
+    assert faults(base, environments, store={}) == [
+        "depot_store: {} is no store; for example {type: directory, path: /srv/julia}",
+        "depot_environments: must be a list with at least one environment",
+    ]
+
+
+def test_all_faults_of_all_variables_are_told_at_once(base):
+    found = faults(
+        base,
+        [
+            environment(name="a b", project="nowhere", targets={"x86_64": ["v9"]}, workload=1, extra=1),
+            "jets",
+            environment(name="twice", julia="1.4"),
+            environment(name="twice", targets={"sparc": [], "x86_64": []}),
+            {3: 4, "x": 5},
+        ],
+        store={"type": "directory", "path": "relative"},
+    )
+    beginnings = [
+        "depot_store: path: 'relative'",
+        "depot_environments: the name 'twice' stands there more than once",
+        "depot_environments[0] (a b): extra is not known",
+        "depot_environments[0] (a b): name:",
+        "depot_environments[0] (a b): project:",
+        "depot_environments[0] (a b): workload:",
+        "depot_environments[0] (a b): targets: x86_64:",
+        "depot_environments[1]: 'jets' is not a mapping",
+        "depot_environments[2] (twice): julia:",
+        "depot_environments[3] (twice): targets: sparc:",
+        "depot_environments[3] (twice): targets: x86_64:",
+        "depot_environments[4] (without a name): 3 is not known",
+        "depot_environments[4] (without a name): x is not known",
+        "depot_environments[4] (without a name): name:",
+        "depot_environments[4] (without a name): julia:",
+        "depot_environments[4] (without a name): project:",
+    ]
+    assert len(found) == len(beginnings)
+    assert all(fault.startswith(start) for fault, start in zip(found, beginnings, strict=True)), found
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2)
+    | st.sampled_from(["", "jets", "generic", "x86_64", "1.10.8", "/a", "\0"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["x86_64", "version", "type", "path", "name", 3]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+KEYS = st.sampled_from([*plan.ENVIRONMENT_KEYS, "other", 3])
+
+
+@given(
+    st.lists(st.dictionaries(KEYS, JUNK, max_size=5).map(lambda junk: {**environment(), **junk}) | JUNK, max_size=3)
+    | JUNK,
+    st.just(STORE) | JUNK,
+    st.just(TARGETS) | JUNK,
+    st.just("") | JUNK,
+)
+def test_whatever_is_given_is_planned_or_refused_with_faults(environments, store, targets, select):
+    found = []
+    try:
+        builds = build_plan(environments, store, targets, select, "/nowhere")
+    except InputError as error:
+        builds, found = [], error.faults
+    assert builds or found
+    assert all(fault.startswith("depot_") for fault in found)
+
+
+# --- depot_select
+
+
+def selected(base, select):
+    environments = [environment(), environment(name="other", project="other")]
+    return [
+        (build["environment"], build["arch"], build["level"])
+        for build in build_plan(environments, STORE, TARGETS, select, base)
+    ]
+
+
+ALL = [
+    (name, arch, level)
+    for name in ("jets", "other")
+    for arch, level in (("x86_64", "generic"), ("x86_64", "x86-64-v3"), ("aarch64", "generic"))
+]
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("", ALL),
+        ("@", ALL),
+        ("[?environment=='jets']", ALL[:3]),
+        ("[?arch=='aarch64' && environment!='jets']", ALL[5:]),
+        ("[?julia.version=='1.10.8'] | [:2]", ALL[:2]),
+        ("reverse(@)", ALL),
+        ("[[0], [0, 1]] | [] ", None),
+        ("[@[1], @[0], @[1]]", ALL[:2]),
+    ],
+)
+def test_a_selection_keeps_the_order_of_the_plan(base, select, expected):
+    if expected is None:
+        with pytest.raises(InputError):
+            selected(base, select)
+    else:
+        assert selected(base, select) == expected
+
+
+@pytest.mark.parametrize(
+    ("select", "fault"),
+    [
+        ("[?environment==", "is not a JMESPath expression: "),
+        ("  ", "is not a JMESPath expression: "),
+        ("nosuch(@)", "is not a JMESPath expression: "),
+        ("abs(@)", "is not a JMESPath expression: "),
+        (3, "is not a JMESPath expression"),
+        ("[0]", "does not give a list of builds; for example"),
+        ("[].environment", "does not give a list of builds"),
+        ("length(@)", "does not give a list of builds"),
+        ("[?environment=='none']", "selects none of 6 builds"),
+        ("[].nothing", "selects none of 6 builds"),
+    ],
+)
+def test_a_fault_of_the_selection_names_it(base, select, fault):
+    with pytest.raises(InputError) as error:
+        selected(base, select)
+    assert error.value.message.startswith(f"depot_select: {select!r} {fault}")
+
+
+def test_ansibles_tagged_strings_are_selected_by(base):
+    tagged = environment(**{key: trust_as_template(value) for key, value in environment().items()})
+    assert type(tagged["name"]) is not str
+    builds = build_plan([tagged], STORE, TARGETS, trust_as_template("[?environment=='jets']"), base)
+    assert [build["level"] for build in builds] == ["generic", "x86-64-v3", "generic"]
+
+
+def test_a_thousand_builds_read_a_project_once(base, monkeypatch):
+    reads = []
+    read = plan.projects.read
+    monkeypatch.setattr(plan.projects, "read", lambda *args: reads.append(args) or read(*args))
+    environments = [environment(name=f"e{index}") for index in range(250)]
+    targets = {"x86_64": ["generic", "x86-64-v2", "x86-64-v3", "x86-64-v4"]}
+    builds = build_plan(environments, STORE, targets, "[?level!='generic']", base)
+    assert len(builds) == 750
+    assert len(reads) == 1
+
+
+# --- releases
+
+
+def inputs_of(base, version="1.10.8", **changes):
+    builds = build_plan([environment(**changes)], STORE, TARGETS, base=base)
+    return plan.release_inputs(builds, installed(version))
+
+
+def installed(version="1.10.8", **builds):
+    builds = {"x86_64": "b1", "aarch64": "b2", **builds}
+    return [{"version": version, "arch": arch, "build": build} for arch, build in builds.items()]
+
+
+def test_the_inputs_of_a_release_are_all_that_went_in(base):
+    inputs = inputs_of(base, variables={"A": "1"}, lazy_artifacts=True, workload="print(1)", registries=["https://x"])
+    digest = inputs.pop("project")
+    assert len(digest) == 64
+    assert inputs == {
+        "environment": "jets",
+        "julia": {"version": "1.10.8", "builds": {"aarch64": "b2", "x86_64": "b1"}},
+        "targets": {
+            "aarch64": {"generic": "generic"},
+            "x86_64": {"generic": "generic", "x86-64-v3": "haswell,-rdrnd,-fsgsbase"},
+        },
+        "lazy_artifacts": True,
+        "variables": {"A": "1"},
+        "store": "/srv/julia",
+    }
+
+
+def test_an_architecture_without_a_julia_and_two_different_builds_are_told_at_once(base):
+    builds = build_plan([environment()], STORE, {**TARGETS}, base=base)
+    installations = [*installed()[:1], {"version": "1.10.8", "arch": "x86_64", "build": "b9"}, *installed("1.12.1")]
+    with pytest.raises(InputError) as error:
+        plan.release_inputs(builds, installations)
+    different, missing = error.value.faults
+    assert different.startswith("two builders have different builds of Julia 1.10.8 for x86_64")
+    assert missing.startswith("jets: no builder has Julia 1.10.8 for aarch64; add a builder")
+
+
+def test_two_builders_with_the_same_build_are_one(base):
+    builds = build_plan([environment()], STORE, TARGETS, base=base)
+    assert plan.release_inputs(builds, installed() * 2) == plan.release_inputs(builds, installed())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variables": {"A": "1"}},
+        {"lazy_artifacts": True},
+        {"targets": {"x86_64": ["generic"], "aarch64": ["generic"]}},
+        {"project": "changed"},
+        {"name": "other"},
+    ],
+)
+def test_another_input_is_another_release(base, change, tmp_path):
+    (tmp_path / "changed").mkdir()
+    (tmp_path / "changed" / "Project.toml").write_text(f'[deps]\nExample = "{UUID}"\n# changed\n')
+
+    def name(inputs):
+        return plan.staged_paths("/w", inputs, "x86_64")["release"]
+
+    assert name(inputs_of(base, **change)) != name(inputs_of(base))
+
+
+def test_paths_of_a_staged_release(base):
+    inputs = inputs_of(base)
+    paths = plan.staged_paths("/work dir", inputs, "x86_64")
+    name = paths["release"]
+    staged = f"/work dir/staging/jets/{name}"
+    assert paths == {
+        "release": name,
+        "staging": staged,
+        "target": f"/srv/julia/environments/jets/releases/{name}",
+        "common": f"{staged}/x86_64/common",
+        "project": f"{staged}/x86_64/common/environments/jets",
+        "levels": {"generic": f"{staged}/x86_64/generic", "x86-64-v3": f"{staged}/x86_64/x86-64-v3"},
+        "levels_file": f"{staged}/x86_64/levels",
+        "build_file": f"{staged}/x86_64/build.json",
+        "julia_target": "/srv/julia/julia/1.10.8/x86_64",
+        "snapshot": f"/work dir/projects/{inputs['project'][:16]}",
+    }
+    assert plan.staged_paths("/work dir", inputs, "sparc")["levels"] == {}
+
+
+def test_what_several_builders_staged_is_one_release_with_the_julias_of_all():
+    one, two = {"arch": "x86_64"}, {"arch": "aarch64"}
+    staged = [
+        {"release": "a", "source": "/s", "julias": [one]},
+        {"release": "b", "source": "/t", "julias": [one]},
+        {"release": "a", "source": "/s", "julias": [two, one]},
+    ]
+    assert plan.merged_releases(staged) == [
+        {"release": "a", "source": "/s", "julias": [one, two]},
+        {"release": "b", "source": "/t", "julias": [one]},
+    ]
+    assert staged[0]["julias"] == [one]
+    assert plan.merged_releases([]) == []
+
+
+def test_the_current_release_is_a_link_in_the_store():
+    assert plan.current_release(STORE, "jets") == "/srv/julia/environments/jets/current"
+    with pytest.raises(InputError) as error:
+        plan.current_release({}, "a b")
+    assert [fault.partition(":")[0] for fault in error.value.faults] == ["depot_store", "environment"]
