@@ -15,7 +15,7 @@ include("registries.jl")
 
 import Pkg
 using .Report: emit, read_request
-using .Environment: Package, packages
+using .Environment: Package, direct_dependencies, packages
 
 is_registered(package::Package) = package.tree !== nothing
 
@@ -38,6 +38,14 @@ function artifacts_of(found, lazy)
 end
 
 is_there(artifact) = Compat.artifact_is_there(Pkg, artifact.hash)
+
+"Pkg notices only when it installs something that the lock is not of this project."
+function refuse_other_lock(project, found)
+    locked = Set(package.id for package in found)
+    absent = [pkg.name for pkg in direct_dependencies(project) if !(pkg in locked)]
+    isempty(absent) || error("the lock does not match the project: it lacks $(join(absent, ", ")); make it anew " *
+                             "(lock: resolve)")
+end
 
 function install(request, found)
     ENV["JULIA_PKG_PRECOMPILE_AUTO"] = "0"
@@ -70,6 +78,7 @@ end
 function main()
     request = read_request()
     found = packages(request["project"])
+    refuse_other_lock(request["project"], found)
     emit(:total, total=length(found))
     missing_packages = packages_missing(found)
     missing_artifacts = filter(!is_there, artifacts_of(found, request["lazy"]))

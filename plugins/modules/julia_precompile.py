@@ -11,8 +11,8 @@ module: julia_precompile
 short_description: Compile the packages of an environment for one CPU target into a depot
 description:
   - Compiles every package that the lock of an environment names, extensions among them, and that has no fresh cache
-    yet. The outcome is the same on every Julia, also on those whose own C(Pkg.precompile) takes direct dependencies only or
-    swallows errors.
+    yet. The outcome is the same on every Julia, also on those whose own C(Pkg.precompile) takes direct dependencies
+    only or swallows errors.
   - It has no network.
   - A package that fails does not keep others from being compiled, but the module then fails and names every failed one
     with its error. What was compiled stays and is fresh in the next run.

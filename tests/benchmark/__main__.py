@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure, and print a table and JSON.
+
+Usage: ``python -m tests.benchmark [--times N] [--only WORD] [--json FILE]``, by ``make bench``. Ends with status 1
+where a figure is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmark import measures
+from tests.benchmark.measures import ROOT, Figure
+
+
+def julias() -> list[tuple[str, str]]:
+    """Every Julia found: executable and version."""
+    found = subprocess.run([ROOT / "scripts" / "find_julias"], check=True, capture_output=True, text=True)
+    executables = found.stdout.split("\n")[:-1]
+    if not executables:
+        sys.exit("no Julia is found: run `make test-julia` once, which installs one, or set JULIA_DEPOTS_TEST_JULIAS")
+    return [
+        (
+            executable,
+            subprocess.run(
+                [executable, "--startup-file=no", "-e", "print(VERSION)"], check=True, capture_output=True, text=True
+            ).stdout,
+        )
+        for executable in executables
+    ]
+
+
+def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
+    general = {"publishing": measures.publishing, "planning": measures.planning, "reading": measures.reading_depots}
+    for name, measure in general.items():
+        if only in name:
+            place = folder / name
+            place.mkdir()
+            yield from measure(place, times)
+            shutil.rmtree(place)
+    for executable, version in julias():
+        for environment in ("jets", "fifty"):
+            for name, measure in (
+                ("start_up", measures.start_up),
+                ("wrapper", measures.wrapper),
+                ("second_run", measures.second_run),
+            ):
+                if only not in name or (name != "start_up" and environment == "fifty"):
+                    continue
+                place = folder / f"{version}-{environment}-{name}"
+                with measures.bench_site(place, executable, version, environment) as site:
+                    for figure in measure(site, times):
+                        yield Figure(
+                            f"Julia {version}: {figure.name}", figure.value, figure.limit, figure.unit, figure.samples
+                        )
+                shutil.rmtree(place)
+
+
+def show(figure: Figure) -> None:
+    verdict = "reached" if figure.reached else "MISSED"
+    unit = "" if figure.unit == "ratio" else f" {figure.unit}"
+    print(f"{figure.name:75} {figure.value:8.3f}{unit:3}  limit {figure.limit:g}{unit:3}  {verdict}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure, and print a table and JSON.")
+    parser.add_argument("--times", type=int, default=10, help="samples of each (default 10)")
+    parser.add_argument("--only", default="", help="measure what has this in its name: start_up, wrapper, ...")
+    parser.add_argument("--json", type=Path, default=ROOT / ".build" / "benchmark.json", help="where the JSON goes")
+    options = parser.parse_args()
+    measured = []
+    with tempfile.TemporaryDirectory(prefix="julia-depots-benchmark-", dir=ROOT / ".build") as folder:
+        for figure in figures(Path(folder), options.times, options.only):
+            show(figure)
+            measured.append(figure)
+    options.json.write_text(json.dumps([figure.as_dict() for figure in measured], indent=2) + "\n")
+    print(f"\n{sum(figure.reached for figure in measured)} of {len(measured)} reached; all samples: {options.json}")
+    return 0 if measured and all(figure.reached for figure in measured) else 1
+
+
+sys.exit(main())
