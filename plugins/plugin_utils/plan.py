@@ -130,6 +130,10 @@ def _builds(
         "registries": list(environment.get("registries", [])),
         "variables": dict(environment.get("variables", {})),
         "store": root,
+        # All of them, so that a part that is selected belongs to the same release as the whole.
+        "targets": {
+            arch: {level.name: level.target_for(version) for level in chosen} for arch, chosen in levels.items()
+        },
     }
     return [
         dict(shared, arch=arch, level=level.name, target=level.target_for(version), flags=list(level.flags))
@@ -226,7 +230,7 @@ def _text(document: Any) -> str:
 def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Everything that goes into the release of one environment; its digest is the release's name.
 
-    :param builds: the builds of one environment, of all architectures.
+    :param builds: builds of one environment, all or a part.
     :param installations: the Julias that will build it, one an architecture (``version``, ``arch``, ``build``).
     :raises InputError: an architecture has no Julia, or two different ones.
     """
@@ -242,7 +246,7 @@ def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[
                 f"two builders have different builds of Julia {version} for {julia['arch']}; caches of one are stale "
                 "for the other, so install the same archive on both"
             )
-    architectures = sorted({build["arch"] for build in builds})
+    architectures = sorted(first["targets"])
     for arch in architectures:
         if arch not in found:
             faults.append(
@@ -255,10 +259,7 @@ def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[
         "environment": first["environment"],
         "project": first["project"]["digest"],
         "julia": {"version": version, "builds": {arch: found[arch] for arch in architectures}},
-        "targets": {
-            arch: {build["level"]: build["target"] for build in builds if build["arch"] == arch}
-            for arch in architectures
-        },
+        "targets": first["targets"],
         "lazy_artifacts": first["lazy_artifacts"],
         "variables": dict(first["variables"]),
         "store": first["store"],

@@ -69,6 +69,10 @@ def test_a_build_for_each_architecture_and_level_worst_first(base):
         "registries": [],
         "variables": {},
         "store": "/srv/julia",
+        "targets": {
+            "x86_64": {"generic": "generic", "x86-64-v3": "haswell,-rdrnd,-fsgsbase"},
+            "aarch64": {"generic": "generic"},
+        },
     }
     json.dumps(builds)
 
@@ -344,6 +348,12 @@ def test_the_inputs_of_a_release_are_all_that_went_in(base):
         "variables": {"A": "1"},
         "store": "/srv/julia",
     }
+
+
+def test_a_selected_part_belongs_to_the_same_release_as_the_whole(base):
+    part = build_plan([environment()], STORE, TARGETS, select="[?level=='x86-64-v3']", base=base)
+    assert [build["level"] for build in part] == ["x86-64-v3"]
+    assert plan.release_inputs(part, installed()) == inputs_of(base)
 
 
 def test_an_architecture_without_a_julia_and_two_different_builds_are_told_at_once(base):
