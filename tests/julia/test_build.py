@@ -174,7 +174,12 @@ def test_second_build_changes_nothing(laboratory: Laboratory, server: PackageSer
     precompiled = laboratory.precompile(**built.compiling())
     assert (precompiled["changed"], precompiled["actions"]) == (False, [])
     assert set(states(precompiled).values()) == {"fresh", "uncacheable"}
-    assert contents(built.staging) == before
+    # From 1.10 on Base sets the time of a cache that it finds fresh, so that the newest is tried first.
+    after = contents(built.staging)
+    assert {path: inode for path, (_time, inode) in after.items()} == {
+        path: inode for path, (_time, inode) in before.items()
+    }
+    assert [path for path in after if after[path] != before[path] and not path.endswith(".ji")] == []
     assert server.requests == []
 
 
@@ -237,7 +242,7 @@ def test_info_tells_what_is_in_the_depots(laboratory: Laboratory, built: Built, 
     assert common["caches"] == []
     assert "julia" not in common
     assert set(common["size"]["parts"]) == {"artifacts", "environments", "packages"}
-    assert common["size"]["entries"] == sum(1 for _ in Path(built.common).rglob("*"))
+    assert common["size"]["entries"] == sum(1 for _unused in Path(built.common).rglob("*"))
     files = [path for path in Path(built.common).rglob("*") if path.is_file()]
     assert common["size"]["bytes"] == sum(path.stat().st_size for path in files)
 

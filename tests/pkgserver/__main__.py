@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
 def _fault(text: str | None, world: PackageWorld) -> Fault | None:
     if text is None:
         return None
-    kind, _, where = text.partition(":")
+    kind, _unused, where = text.partition(":")
     if where and not where.startswith("/"):
         where = f"/package/{world.package(where).uuid}/"
     return Fault(kind, where or "/")

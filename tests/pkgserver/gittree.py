@@ -52,7 +52,7 @@ def _tree_object(entries: Iterable[tuple[str, Mode, bytes]]) -> bytes:
     """A tree object's content: git sorts by bytes, and a folder as though its name ended with "/"."""
 
     def order(entry: tuple[str, Mode, bytes]) -> bytes:
-        name, mode, _ = entry
+        name, mode, _unused = entry
         return (name + "/" if mode is Mode.FOLDER else name).encode()
 
     return b"".join(f"{mode.value} {name}\0".encode() + digest for name, mode, digest in sorted(entries, key=order))

@@ -26,7 +26,7 @@ def version_range(compat: str) -> str:
     """A compat entry in the spelling of a registry: "=1.0.0" is "1.0.0", "1" is "1", "1.2" is "1.2.0-1"."""
     if compat.startswith("="):
         return compat[1:]
-    major, _, rest = compat.partition(".")
+    major, _unused, rest = compat.partition(".")
     if not rest:
         return major
     return ".".join([major, *rest.split("."), "0"][:3]) + f"-{major}"

@@ -77,7 +77,8 @@ class Place:
     def release(self, identifier: str = A) -> Path:
         return self.root / "environments" / "jets" / "releases" / identifier
 
-    def publish(self, identifier: str = A, levels=LEVELS, version: str = "1.5.3", julia: str = FAKE_JULIA) -> Path:
+    def publish(self, identifier: str = A, levels=None, version: str = "1.5.3", julia: str = FAKE_JULIA) -> Path:
+        levels = LEVELS if levels is None else levels
         release = self.release(identifier)
         files = activation.render(
             TEMPLATES, root=str(self.root), release=str(release), environment="jets", version=version
@@ -131,7 +132,7 @@ def clean_environment(place: Place, processor: str | None = "haswell", **more: s
 
 
 def run(command, environment, **options):
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -269,7 +270,7 @@ def test_shellcheck(place):
 @every_sh
 @pytest.mark.parametrize(("processor", "active"), PROCESSORS.items())
 def test_level_of_real_processors(place, shell, processor, active):
-    _, _, environment = wrapper(place.release(), clean_environment(place, processor), shell=shell)
+    _unused, _unused, environment = wrapper(place.release(), clean_environment(place, processor), shell=shell)
     assert environment["JULIA_DEPOTS_ACTIVE"] == active
     assert environment["JULIA_DEPOT_PATH"] == f"{place.base}/home/.julia:{place.depots(active)}:"
     assert environment["JULIA_LOAD_PATH"] == f"@:@v#.#:{place.load(active)}:@stdlib"
@@ -295,7 +296,7 @@ def test_level_rule(own_place, node, needs, wanted, arch):
 
     usable = [f"l{i}" for i, flags in enumerate(needs) if node.issuperset(flags)]
     if usable and (not wanted or wanted in usable):
-        _, _, got = wrapper(release, environment)
+        _unused, _unused, got = wrapper(release, environment)
         assert got["JULIA_DEPOTS_ACTIVE"] == f"{arch}/{wanted or usable[-1]}"
         return
     process = run([str(release / "bin" / "julia")], environment)
@@ -322,14 +323,14 @@ def test_level_that_the_node_lacks_flags_for(place, shell):
 def test_no_processor_is_read_where_there_is_no_choice(own_place):
     own_place.publish(levels={"aarch64": ["portable"]})
     environment = clean_environment(own_place, None, JULIA_DEPOTS_CPUINFO="/nonexistent")
-    _, _, got = wrapper(own_place.release(), environment)
+    _unused, _unused, got = wrapper(own_place.release(), environment)
     assert got["JULIA_DEPOTS_ACTIVE"] == "aarch64/portable"
 
 
 def test_generic_is_used_where_the_kernel_tells_nothing(own_place):
     own_place.publish(levels={"x86_64": LEVELS["x86_64"]})
     environment = clean_environment(own_place, None, JULIA_DEPOTS_CPUINFO="/nonexistent")
-    _, _, got = wrapper(own_place.release(), environment)
+    _unused, _unused, got = wrapper(own_place.release(), environment)
     assert got["JULIA_DEPOTS_ACTIVE"] == "x86_64/generic"
 
 
@@ -353,7 +354,7 @@ def test_node_that_the_release_is_not_for(own_place, levels, processor, message)
 
 def test_arguments_arrive_untouched(place):
     arguments = ["a b", "line\nline", "", "*", "$HOME", "-e", "'\"\\", "--"]
-    _, got, _ = wrapper(place.release(), clean_environment(place), *arguments)
+    _unused, got, _unused = wrapper(place.release(), clean_environment(place), *arguments)
     assert got == arguments
 
 
@@ -382,7 +383,7 @@ def test_no_process_is_started_but_julia(place, shell, tmp_path):
 
 
 def test_nothing_is_needed_in_the_path(place):
-    _, _, got = wrapper(place.release(), clean_environment(place, PATH="/nonexistent"))
+    _unused, _unused, got = wrapper(place.release(), clean_environment(place, PATH="/nonexistent"))
     assert got["PATH"] == "/nonexistent"
     assert "JULIA_DEPOTS_BIN" not in got
 
@@ -419,7 +420,7 @@ def test_private_depot_without_a_home(place, shell, home, tmp_path):
     del environment["HOME"]
     if home is not None:
         environment["HOME"] = home
-    first, second = (wrapper(place.release(), environment, shell=shell)[2] for _ in range(2))
+    first, second = (wrapper(place.release(), environment, shell=shell)[2] for _unused in range(2))
     assert first_depot(first).startswith(f"{tmp_path}/julia-depot-")
     assert first_depot(first) != first_depot(second)
     assert not list(tmp_path.iterdir())
@@ -456,7 +457,7 @@ def test_private_depot_where_the_home_is_read_only(place, shell, home_mode, depo
         cpuinfo = Path(base) / "cpuinfo"
         cpuinfo.write_text((CPUINFO / "haswell").read_text())
         environment = clean_environment(place, HOME=str(home), JULIA_DEPOTS_CPUINFO=str(cpuinfo))
-        _, _, got = wrapper(place.release(), environment, shell=shell, cwd="/", **unprivileged())
+        _unused, _unused, got = wrapper(place.release(), environment, shell=shell, cwd="/", **unprivileged())
         home.chmod(0o755)
     assert first_depot(got).startswith("/tmp/julia-depot-") == private
     assert private or first_depot(got) == f"{home}/.julia"
@@ -481,20 +482,20 @@ HASWELL = "x86_64/x86-64-v3"
     ],
 )
 def test_depot_path_of_the_user_stays(place, had, depot_path):
-    _, _, got = wrapper(place.release(), clean_environment(place, JULIA_DEPOT_PATH=had))
+    _unused, _unused, got = wrapper(place.release(), clean_environment(place, JULIA_DEPOT_PATH=had))
     expected = depot_path.replace("OURS", place.depots(HASWELL)).replace("HOME", f"{place.base}/home")
     assert got["JULIA_DEPOT_PATH"] == expected
 
 
 def test_load_path_of_a_user_who_set_none_is_the_default_with_the_environment(place):
     for had in ({}, {"JULIA_LOAD_PATH": ""}):
-        _, _, got = wrapper(place.release(), clean_environment(place, **had))
+        _unused, _unused, got = wrapper(place.release(), clean_environment(place, **had))
         assert got["JULIA_LOAD_PATH"] == f"@:@v#.#:{place.load(HASWELL)}:@stdlib"
 
 
 @pytest.mark.parametrize("had", ["/mine", "/mine:", ":/mine", "@:@stdlib", "/a b:/c"])
 def test_load_path_of_the_user_stays(place, had):
-    _, _, got = wrapper(place.release(), clean_environment(place, JULIA_LOAD_PATH=had))
+    _unused, _unused, got = wrapper(place.release(), clean_environment(place, JULIA_LOAD_PATH=had))
     assert got["JULIA_LOAD_PATH"] == f"{had}:{place.load(HASWELL)}"
 
 
@@ -518,8 +519,8 @@ def test_sourcing_twice_changes_nothing(place, shell):
 
 def test_private_depot_is_kept_by_nested_calls(place):
     environment = clean_environment(place, HOME="/nonexistent")
-    _, _, outer = wrapper(place.release(A), environment)
-    _, _, inner = wrapper(place.release(B), outer)
+    _unused, _unused, outer = wrapper(place.release(A), environment)
+    _unused, _unused, inner = wrapper(place.release(B), outer)
     assert first_depot(inner) == first_depot(outer)
 
 
@@ -722,7 +723,7 @@ class Modules:
         environment = clean_environment(self.place, MODULEPATH=str(self.folder), **more)
         epilogue = "\nprintf '\\0'; /usr/bin/env -0"
         process = run(["bash", "-c", prologue + script + epilogue], environment)
-        output, _, rest = process.stdout.partition("\0")
+        output, _unused, rest = process.stdout.partition("\0")
         return output + process.stderr, relevant(pairs(rest))
 
 
@@ -763,7 +764,7 @@ def test_module_sets_what_setup_sets_and_unloading_restores(modules, place, had)
 
 
 def test_module_keeps_what_was_added_meanwhile(modules, place):
-    _, got = modules.run(
+    _unused, got = modules.run(
         "module load jets/a\n"
         "JULIA_DEPOT_PATH=/more:$JULIA_DEPOT_PATH JULIA_LOAD_PATH=/project:$JULIA_LOAD_PATH\n"
         "module unload jets/a"
@@ -772,17 +773,17 @@ def test_module_keeps_what_was_added_meanwhile(modules, place):
 
 
 def test_module_in_place_of_another_release(modules, place):
-    _, alone = modules.run("module load jets/b")
-    _, got = modules.run("module load jets/a; module switch jets/a jets/b")
+    _unused, alone = modules.run("module load jets/b")
+    _unused, got = modules.run("module load jets/a; module switch jets/a jets/b")
     assert got == alone
-    _, got = modules.run("module load jets/a; module load other/b")
+    _unused, got = modules.run("module load jets/a; module load other/b")
     expected = alone if modules.kind == "lmod" else modules.run("module load jets/a")[1]
     assert got == expected
     assert modules.run("module load jets/a; module load other/b; module purge")[1] == {"PATH": "/usr/bin:/bin"}
 
 
 def test_module_after_setup_of_another_release(modules, place):
-    _, got = modules.run(f". '{place.release(A)}/setup.sh'; module load jets/b")
+    _unused, got = modules.run(f". '{place.release(A)}/setup.sh'; module load jets/b")
     entries = [entry for entry in got["JULIA_DEPOT_PATH"].split(":") if entry]
     assert entries == [f"{place.base}/home/.julia", *place.depots(HASWELL, B).split(":")]
     assert got["JULIA_LOAD_PATH"] == f"@:@v#.#:{place.load(HASWELL, B)}:@stdlib"
@@ -802,7 +803,7 @@ def test_module_that_cannot_be_loaded(modules):
 
 
 def test_module_tells_what_it_is(modules, place):
-    output, _ = modules.run("module help jets/a; module whatis jets/a; module show jets/a")
+    output, _unused = modules.run("module help jets/a; module whatis jets/a; module show jets/a")
     for text in ("using", "JULIA_DEPOTS_LEVEL", "precompiled environment jets", f"{place.release()}/bin"):
         assert text in output
 

@@ -37,9 +37,9 @@ def environment(**changes):
     return {key: value for key, value in whole.items() if value is not ...}
 
 
-def faults(base, environments, store=STORE, targets=TARGETS, select="") -> list[str]:
+def faults(base, environments, select="", **given) -> list[str]:
     with pytest.raises(InputError) as error:
-        build_plan(environments, store, targets, select, base)
+        build_plan(environments, given.get("store", STORE), given.get("targets", TARGETS), select, base)
     for fault in error.value.faults:
         assert fault in error.value.message
     return error.value.faults
@@ -304,7 +304,7 @@ def test_a_fault_of_the_selection_names_it(base, select, fault):
 
 def test_ansibles_tagged_strings_are_selected_by(base):
     tagged = environment(**{key: trust_as_template(value) for key, value in environment().items()})
-    assert type(tagged["name"]) is not str
+    assert tagged["name"].__class__ is not str
     builds = build_plan([tagged], STORE, TARGETS, trust_as_template("[?environment=='jets']"), base)
     assert [build["level"] for build in builds] == ["generic", "x86-64-v3", "generic"]
 

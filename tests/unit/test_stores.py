@@ -405,16 +405,16 @@ def test_another_build_of_a_julia_in_the_store_is_refused(site):
 def spoil(site, source, how):
     compiled = source / ARCH / "generic" / "compiled"
     {
-        "no record": lambda: (source / ARCH / "build.json").unlink(),
-        "no levels file": lambda: (source / ARCH / "levels").unlink(),
-        "incomplete": lambda: (source / ARCH / "common" / ".incomplete").touch(),
+        "no record": (source / ARCH / "build.json").unlink,
+        "no levels file": (source / ARCH / "levels").unlink,
+        "incomplete": (source / ARCH / "common" / ".incomplete").touch,
         "no levels": lambda: site.record(source, []),
         "no such level": lambda: site.record(source, [{"name": "x86-64-v9", "check": {"compiled": []}}]),
         "unchecked": lambda: site.record(source, [{"name": "generic"}]),
         "compiled": lambda: site.record(source, [{"name": "generic", "check": {"compiled": ["Example"]}}]),
         "damaged record": lambda: (source / ARCH / "build.json").write_text("{"),
         "no folder": lambda: (compiled.chmod(0o755), shutil.rmtree(source)),
-        "no julia": lambda: (site.julia / "bin" / "julia").unlink(),
+        "no julia": (site.julia / "bin" / "julia").unlink,
     }[how]()
 
 

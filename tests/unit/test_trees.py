@@ -66,7 +66,7 @@ def test_a_copy_is_readable_by_all_with_its_times_and_links(tree, tmp_path):
 
 
 def test_a_second_copy_is_nothing(tree, tmp_path):
-    copy, _ = copied(tree, tmp_path)
+    copy, _unused = copied(tree, tmp_path)
     inode = copy.stat().st_ino
     assert copied(tree, tmp_path) == (copy, False)
     assert copy.stat().st_ino == inode

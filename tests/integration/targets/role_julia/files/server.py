@@ -24,7 +24,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Length", "1000000")
             self.end_headers()
-            for _ in range(120):
+            for _unused in range(120):
                 self.wfile.write(b".")
                 self.wfile.flush()
                 time.sleep(0.5)
