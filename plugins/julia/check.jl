@@ -7,7 +7,7 @@
 #
 # Request: project (folder), workload (Julia code, may be empty), started_at (seconds since the epoch at which the
 # process was started).
-# Events: total(total), loaded(package, seconds), ready(seconds: from the start until all direct dependencies were
+# Events: julia(version), total(total), loaded(package, seconds), ready(seconds: from the start until all direct dependencies were
 # loaded), failed(what, error), workload(seconds), done.
 
 include("compat.jl")
@@ -39,6 +39,7 @@ end
 
 function main()
     request = read_request()
+    emit(:julia, version=string(VERSION))
     direct = direct_dependencies(request["project"])
     # Extensions load by themselves, once their triggers are there.
     indirect = [package.id for package in packages(request["project"])

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import release as releases
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import targets as cpu
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import fault_of_tree
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import project as projects
 
 ENVIRONMENT_KEYS = {
@@ -231,8 +232,9 @@ def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[
     """Everything that goes into the release of one environment; its digest is the release's name.
 
     :param builds: builds of one environment, all or a part.
-    :param installations: the Julias that will build it, one an architecture (``version``, ``arch``, ``build``).
-    :raises InputError: an architecture has no Julia, or two different ones.
+    :param installations: the Julias that will build it, one an architecture (``version``, ``arch``, ``build`` and
+        ``prefix``).
+    :raises InputError: an architecture has no Julia, two different ones, or one that cannot be published.
     """
     first = builds[0]
     version = first["julia"]["version"]
@@ -241,6 +243,9 @@ def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[
     for julia in installations:
         if julia["version"] != version:
             continue
+        fault = fault_of_tree(julia["prefix"])
+        if fault and fault not in faults:
+            faults.append(fault)
         if found.setdefault(julia["arch"], julia["build"]) != julia["build"]:
             faults.append(
                 f"two builders have different builds of Julia {version} for {julia['arch']}; caches of one are stale "

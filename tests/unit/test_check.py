@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError, JuliaError
@@ -14,6 +16,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.check i
 from tests.unit.helpers import FakeJulia, needs_bwrap, params_of
 
 EVENTS = [
+    {"event": "julia", "version": "1.10.8"},
     {"event": "total", "total": 2},
     {"event": "loaded", "package": "A", "seconds": 0.5},
     {"event": "ready", "seconds": 0.75},
@@ -46,6 +49,12 @@ def test_a_proof_tells_what_was_loaded_and_how_long_that_took(fake):
     assert result["packages"] == [{"package": "A", "seconds": 0.5}, {"package": "B", "seconds": 0.25}]
     assert (result["startup_seconds"], result["workload_seconds"]) == (0.75, 1.5)
     assert (result["changed"], result["actions"], result["compiled"], result["rejected"]) == (False, [], [], [])
+
+
+def test_another_version_than_the_one_asked_for_is_refused(fake):
+    fake.ends_with(EVENTS)
+    with pytest.raises(JuliaError, match=re.escape("is Julia 1.10.8, but version 1.9.4 is asked for")):
+        ask(fake, julia_version="1.9.4")
 
 
 def test_the_first_depot_is_empty_and_comes_before_those_to_prove(fake, monkeypatch):
@@ -95,7 +104,7 @@ def test_whatever_fails_or_was_compiled_is_no_proof(fake):
         {"event": "failed", "what": "B", "error": "no such thing"},
         {"event": "failed", "what": "workload", "error": "boom"},
     ]
-    fake.ends_with([*EVENTS[:2], *failed, {"event": "done"}], stderr=stderr, compiled="A")
+    fake.ends_with([*EVENTS[:3], *failed, {"event": "done"}], stderr=stderr, compiled="A")
     with pytest.raises(BuildError) as error:
         ask(fake)
     assert error.value.message.splitlines() == [

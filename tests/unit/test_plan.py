@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import fault_of_tree
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import plan
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.plan import build_plan
 
@@ -330,7 +331,9 @@ def inputs_of(base, version="1.10.8", **changes):
 
 def installed(version="1.10.8", **builds):
     builds = {"x86_64": "b1", "aarch64": "b2", **builds}
-    return [{"version": version, "arch": arch, "build": build} for arch, build in builds.items()]
+    return [
+        {"version": version, "arch": arch, "build": build, "prefix": "/opt/julia"} for arch, build in builds.items()
+    ]
 
 
 def test_the_inputs_of_a_release_are_all_that_went_in(base):
@@ -358,12 +361,20 @@ def test_a_selected_part_belongs_to_the_same_release_as_the_whole(base):
 
 def test_an_architecture_without_a_julia_and_two_different_builds_are_told_at_once(base):
     builds = build_plan([environment()], STORE, {**TARGETS}, base=base)
-    installations = [*installed()[:1], {"version": "1.10.8", "arch": "x86_64", "build": "b9"}, *installed("1.12.1")]
+    installations = [*installed()[:1], {**installed()[0], "build": "b9"}, *installed("1.12.1")]
     with pytest.raises(InputError) as error:
         plan.release_inputs(builds, installations)
     different, missing = error.value.faults
     assert different.startswith("two builders have different builds of Julia 1.10.8 for x86_64")
     assert missing.startswith("jets: no builder has Julia 1.10.8 for aarch64; add a builder")
+
+
+def test_a_julia_among_the_files_of_the_system_is_refused(base):
+    builds = build_plan([environment()], STORE, TARGETS, base=base)
+    with pytest.raises(InputError) as error:
+        plan.release_inputs(builds, [{**julia, "prefix": "/usr"} for julia in installed()])
+    assert error.value.faults == [fault_of_tree("/usr")]
+    assert "it is installed into /usr and has no tree of its own" in error.value.message
 
 
 def test_two_builders_with_the_same_build_are_one(base):

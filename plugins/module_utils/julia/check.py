@@ -12,12 +12,14 @@ import time
 from typing import Any, Mapping
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import sandbox as sandboxes
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import arguments, program
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (
-    Installation,
-    probe,
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import (
+    BuildError,
+    InputError,
+    JuliaError,
+    ProcessError,
 )
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import arguments, program
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import probe, wrong_version
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.precompile import load_path
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Outcome, Runner
 
@@ -44,9 +46,7 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     if not os.path.isdir(params["project"]):
         raise InputError([f"project: {params['project']} is not a folder on this machine"])
     with program.unpacked(params["_bundle"]) as programs, tempfile.TemporaryDirectory(prefix="julia-check-") as first:
-        julia = probe(params["julia"], programs, params["julia_version"])
-        runner = _runner(params, programs, julia, first)
-        outcome = _run(params, runner, first)
+        outcome = _enclosed(params, programs, first) if params["sandbox"] else _as_user(params, programs, first)
         compiled = _compiled(first)
     result = _result(outcome, compiled)
     faults = [f"{event['what']} fails: {event['error']}" for event in outcome.of("failed")]
@@ -58,11 +58,24 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     return result
 
 
-def _runner(params: Mapping[str, Any], programs: str, julia: Installation, first: str) -> Runner:
-    if params["sandbox"]:
-        readable = (julia.prefix, params["project"], *params["depots"])
-        return arguments.enclosed(params, programs, readable=readable, writable=(first,))
-    return Runner(params["julia"], programs, sandbox=None, timeout=params["time_limit"])
+def _enclosed(params: Mapping[str, Any], programs: str, first: str) -> Outcome:
+    julia = probe(params["julia"], programs, params["julia_version"])
+    readable = (julia.prefix, params["project"], *params["depots"])
+    return _run(params, arguments.enclosed(params, programs, readable=readable, writable=(first,)), first)
+
+
+def _as_user(params: Mapping[str, Any], programs: str, first: str) -> Outcome:
+    """As a user of this node would meet it; Julia is started once, and says then which one it is."""
+    runner = Runner(params["julia"], programs, sandbox=None, timeout=params["time_limit"])
+    try:
+        outcome = _run(params, runner, first)
+    except (JuliaError, ProcessError):
+        probe(params["julia"], programs, params["julia_version"])  # what is no Julia says so better here
+        raise
+    version = outcome.first("julia")["version"]
+    if params["julia_version"] not in (None, version):
+        raise wrong_version(params["julia"], version, params["julia_version"])
+    return outcome
 
 
 def _run(params: Mapping[str, Any], runner: Runner, first: str) -> Outcome:

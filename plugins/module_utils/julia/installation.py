@@ -78,27 +78,28 @@ def probe(executable: str, programs: str, version: str | None = None) -> Install
     if answer is None:
         raise JuliaError(f"julia: {executable!r} does not answer as Julia 1.5 or later does", **completed.details())
     if version is not None and answer["version"] != version:
-        raise JuliaError(
-            f"julia: {executable!r} is Julia {answer['version']}, but version {version} is asked for; "
-            "change one of the two"
-        )
+        raise wrong_version(executable, answer["version"], version)
     bindir = answer.pop("bindir")
     return Installation(executable=executable, prefix=_prefix(bindir), **answer)
 
 
-def own_tree(installation: Installation) -> str:
-    """The folder to publish with the depots that this Julia makes; its ``bin/julia`` starts it.
+def wrong_version(executable: str, found: str, asked: str) -> JuliaError:
+    return JuliaError(
+        f"julia: {executable!r} is Julia {found}, but version {asked} is asked for; change one of the two"
+    )
 
-    :raises JuliaError: Julia is spread over the system's folders and cannot be copied as a tree.
+
+def fault_of_tree(prefix: str) -> str | None:
+    """Why the Julia in this folder cannot be published with the depots that it makes; none if it can.
+
+    It is copied as a tree, so it must have one of its own.
     """
-    prefix = installation.prefix
-    if prefix in SYSTEM_PREFIXES or not os.access(os.path.join(prefix, "bin", "julia"), os.X_OK):
-        raise JuliaError(
-            f"julia: {installation.executable!r} is installed into {prefix} and has no tree of its own to publish "
-            "beside the depots, which are valid with this very build only; "
-            "use an official archive of Julia (role julia, julia_method: archive)"
-        )
-    return prefix
+    if prefix not in SYSTEM_PREFIXES:
+        return None
+    return (
+        f"julia: it is installed into {prefix} and has no tree of its own to publish beside the depots, which are "
+        "valid with this very build only; use an official archive of Julia (role julia, julia_method: archive)"
+    )
 
 
 def _answer(stdout: str) -> dict[str, str] | None:

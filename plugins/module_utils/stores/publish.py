@@ -13,7 +13,7 @@ from typing import Any, Mapping
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation, trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError, StoreError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import RECORD
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import RECORD, fault_of_tree
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import INCOMPLETE
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import DEFAULT_BUNDLE_ERROR
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
@@ -146,6 +146,7 @@ def _faults_of_source(params: Mapping[str, Any]) -> list[str]:
         faults += [f"source: {arch}: {fault}" for fault in _faults_of_build(staged, arch)]
     missing = sorted(set(there) - {julia["arch"] for julia in params["julias"]})
     faults += [f"julias: none for {arch}, whose build is in {source}" for arch in missing]
+    faults += [fault for fault in (fault_of_tree(julia["prefix"]) for julia in params["julias"]) if fault]
     faults += [
         f"julias: {julia['prefix']} has no bin/julia"
         for julia in params["julias"]
