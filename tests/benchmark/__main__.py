@@ -10,6 +10,7 @@ where a figure is missed.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -58,10 +59,9 @@ def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
                     continue
                 place = folder / f"{version}-{environment}-{name}"
                 with measures.bench_site(place, executable, version, environment) as site:
-                    for figure in measure(site, times):
-                        yield Figure(
-                            f"Julia {version}: {figure.name}", figure.value, figure.limit, figure.unit, figure.samples
-                        )
+                    measured = measure(site, times)
+                for figure in measured:
+                    yield dataclasses.replace(figure, name=f"Julia {version}: {figure.name}")
                 shutil.rmtree(place)
 
 
