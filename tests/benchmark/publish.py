@@ -40,7 +40,6 @@ def main() -> None:
             release=release,
             source=staged,
             julias=[{"version": "1.10.8", "arch": "x86_64", "build": "0", "prefix": folder}],
-            keep=2,
             _bundle=str(bundle),
         )
         change(params, False)
