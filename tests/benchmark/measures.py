@@ -136,15 +136,13 @@ class BenchSite:
 def bench_site(folder: Path, julia: str, version: str, name: str) -> Iterator[BenchSite]:
     """A site with the environment ``jets``, or with one of fifty small registered packages."""
     folder.mkdir(parents=True)
+    world = PackageWorld.generate(folder / "world", many=FIFTY if name == "fifty" else 0)
     if name == "jets":
-        shutil.copytree(
-            ROOT / "environments" / "jets", folder / "project", ignore=shutil.ignore_patterns("Manifest*.toml")
-        )
-        yield BenchSite(folder, julia, version, name, {})
-        return
-    world = PackageWorld.generate(folder / "world", many=FIFTY)
-    world.project(folder / "project", [DEMO_PACKAGE[name]])
-    with PackageServer(world) as server:
+        ignored = shutil.ignore_patterns("Manifest*.toml")
+        shutil.copytree(ROOT / "environments" / "jets", folder / "project", ignore=ignored)
+    else:
+        world.project(folder / "project", [DEMO_PACKAGE[name]])
+    with PackageServer(world) as server:  # Pkg wants a registry also where it needs nothing from it
         yield BenchSite(folder, julia, version, name, {"JULIA_PKG_SERVER": server.url})
 
 
