@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site lint bench lock clean
+.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-cvmfs lint bench lock clean
 
 # Where quickstart puts everything, and further arguments of its ansible-playbook or of bench.
 QUICKSTART_ROOT ?= .quickstart
@@ -44,6 +44,10 @@ test-site: ## Run the tests of whole playbooks
 test-unit test-julia test-sanity test-integration test-site:
 	@scripts/bootstrap test
 	@$(BIN)/python scripts/test $(@:test-%=%)
+
+test-cvmfs: ## Hold an emulated CernVM-FS server, and the real one where it is installed, to one contract (not part of test)
+	@scripts/bootstrap test
+	@$(BIN)/python -m pytest tests/cvmfs
 
 bench: ## Measure, and print a table and JSON
 	@scripts/bootstrap test

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cvmfs.servers import KINDS, Emulated, Server, remove_abandoned
+
+IDLE = "stratum0 / local"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Remove what tests leave, also what an earlier run that was killed left."""
+    remove_abandoned()
+    yield
+    remove_abandoned()
+
+
+def _parameters() -> list:
+    parameters = []
+    for kind in KINDS:
+        reason = kind.unavailable()
+        marks = [pytest.mark.skip(reason=reason)] if reason else []
+        parameters.append(pytest.param(kind, id=kind.kind, marks=marks))
+    return parameters
+
+
+@pytest.fixture(scope="session", params=_parameters())
+def shared_server(request: pytest.FixtureRequest, _nothing_left_behind: None) -> Iterator[Server]:
+    """A repository of each kind of server, for all tests."""
+    server = request.param()
+    try:
+        server.create()
+        server.configure("CVMFS_FORCE_REMOUNT_WARNING=false")
+        yield server
+    finally:
+        server.destroy()
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Iterator[Server]:
+    """The repository of each kind of server, healthy and not in a transaction."""
+    yield shared_server
+    state = shared_server.state
+    if state == IDLE:
+        return
+    if "whitelist expired" in state:
+        shared_server.run("resign", shared_server.name)
+    if "in transaction" in state:
+        shared_server.run("abort", "-f", shared_server.name)
+    assert shared_server.state == IDLE
+
+
+@pytest.fixture
+def another_server(shared_server: Server) -> Iterator[Callable[..., Server]]:
+    """A function that makes a further repository of the same kind, with options of ``mkfs``."""
+    made: list[Server] = []
+
+    def make(*options: str) -> Server:
+        made.append(shared_server.another())
+        made[-1].create(*options)
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.destroy()
+
+
+@pytest.fixture
+def emulated(_nothing_left_behind: None) -> Iterator[Emulated]:
+    """A fresh repository of the emulation."""
+    reason = Emulated.unavailable()
+    if reason:
+        pytest.skip(reason)
+    server = Emulated()
+    try:
+        server.create("-z")
+        yield server
+    finally:
+        server.destroy()
