@@ -30,6 +30,13 @@ else
     end
 end
 
+"The first of these names under which a folder holds a file, as a path; `nothing` where it has none."
+function first_file(folder, names)
+    paths = [joinpath(folder, name) for name in names]
+    index = findfirst(isfile, paths)
+    return index === nothing ? nothing : paths[index]
+end
+
 # --- Caches
 
 "The identity of this very build of Julia: caches are valid with no other (header of a cache, `parse_cache_header`)."
@@ -102,10 +109,10 @@ end
 """
     image_targets(ji) -> names of the CPU targets in the native image beside a cache
 
-Empty where there is no native code. The header's field is the eighth of `parse_cache_header` (tried on 1.10 to 1.12).
+Empty where there is no native code. The header's field is the seventh of `parse_cache_header` (tried on 1.10 to 1.12).
 """
 function image_targets(ji)
-    HAS_NATIVE_CODE && isfile(string(first(splitext(ji)), ".so")) || return String[]
+    HAS_NATIVE_CODE && length(cache_files(ji)) == 2 || return String[]
     field = Base.parse_cache_header(ji)[7]
     return String[target.name for target in Base.parse_image_targets(field)]
 end
@@ -116,13 +123,8 @@ extension_id(parent::PkgId, name) = PkgId(Base.uuid5(parent.uuid, name), name)
 # --- Locks
 
 "The lock that this Julia uses for a project, by the names that it accepts in their order (`Base.manifest_names`)."
-function manifest_path(project_dir)
-    for name in Base.manifest_names
-        path = joinpath(project_dir, name)
-        isfile(path) && return path
-    end
-    return joinpath(project_dir, "Manifest.toml")
-end
+manifest_path(project_dir) =
+    something(first_file(project_dir, Base.manifest_names), joinpath(project_dir, "Manifest.toml"))
 
 "Whether Pkg itself reads [sources] of a project."
 reads_sources() = VERSION >= v"1.11-"
@@ -154,7 +156,9 @@ install_artifact(Pkg, artifact, toml) =
     Pkg.Artifacts.ensure_artifact_installed(artifact.name, artifact.meta, toml)
 
 "The artifact files of a package, by the names that Julia accepts."
-artifact_files(folder) =
-    [path for path in joinpath.(folder, ["JuliaArtifacts.toml", "Artifacts.toml"]) if isfile(path)][1:min(end, 1)]
+function artifact_files(folder)
+    path = first_file(folder, ("JuliaArtifacts.toml", "Artifacts.toml"))
+    return path === nothing ? String[] : [path]
+end
 
 end

@@ -25,13 +25,8 @@ struct Package
 end
 
 "The project file of a folder, by the names that Julia accepts (`Base.project_names`)."
-function project_file(folder)
-    for name in Base.project_names
-        path = joinpath(folder, name)
-        isfile(path) && return path
-    end
-    return joinpath(folder, "Project.toml")
-end
+project_file(folder) =
+    something(Compat.first_file(folder, Base.project_names), joinpath(folder, "Project.toml"))
 
 "The ids under [deps] of a project, and of the project itself where it is a package, by name."
 function direct_dependencies(folder)

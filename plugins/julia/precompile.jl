@@ -120,7 +120,7 @@ function treat_all(todo::Vector{Package}, request)
     @sync for _ in 1:Compat.max_tasks(request["tasks"])
         @async work()
     end
-    return fates
+    return nothing
 end
 
 function main()

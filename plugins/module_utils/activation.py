@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Mapping
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import FORBIDDEN
+
 # Template -> path below the release, mode.
 FILES = {
     "julia": ("bin/julia", 0o755),
@@ -24,8 +26,6 @@ FILES = {
     "activate.jl": ("activate.jl", 0o644),
 }
 
-# What cannot stand in the quotes of all the languages above, or separates the entries of a path list.
-FORBIDDEN = ":'\"\\$`!;"
 _PLACEHOLDER = re.compile(r"@([A-Z]+)@")
 _ENVIRONMENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?")

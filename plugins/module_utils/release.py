@@ -16,7 +16,7 @@ LAYOUT = 1  # part of every release id: a release of another layout is another r
 ENVIRONMENT_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]{0,63}\Z")
 RELEASE_ID = re.compile(r"^[0-9a-f]{16}\Z")
 # A depot path is separated by colons; the others would need quoting in one of the shells that read the files.
-FORBIDDEN_IN_PATHS = re.compile(r"[\x00-\x1f\x7f:'\"\\$`!;]")
+FORBIDDEN = ":'\"\\$`!;"
 
 
 def fault_of_name(name: Any) -> str | None:
@@ -30,7 +30,7 @@ def fault_of_path(path: Any) -> str | None:
     """Why this cannot be the root of a store; none if it can."""
     if not isinstance(path, str) or not path.startswith("/"):
         return f"{path!r} is not an absolute path"
-    if FORBIDDEN_IN_PATHS.search(path) or not path.isprintable():
+    if any(char in FORBIDDEN for char in path) or not path.isprintable():
         return (
             f"{path!r} holds a character that a depot path or a shell would misread "
             "(one of : ' \" \\ $ ` ! ; or an unprintable one)"

@@ -16,6 +16,7 @@ from typing import Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import SandboxError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.kernel import read as _read
 
 PRIVATE_TMP = "/tmp"
 PRIVATE_HOME = "/tmp/home"
@@ -199,11 +200,3 @@ def _remedy(stderr: str) -> str:
     if "proc" in stderr:
         return "Inside a container, it needs one that may mount /proc (for example --security-opt unmask=/proc/*)."
     return "It needs user, mount, process and network namespaces; in a container these must be granted to it."
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""

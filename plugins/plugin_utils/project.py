@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-PROJECT_FILES = ("JuliaProject.toml", "Project.toml")  # Base.project_names
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import PROJECT_FILES
+
 FIRST_WITH_VERSIONED_LOCKS = (1, 10, 8)  # Manifest-v1.10.toml
 FIRST_WITH_FORMAT_2 = (1, 7, 0)
 # Version control, coverage and memory traces of Julia, editors' copies: no part of an environment.

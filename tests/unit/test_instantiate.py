@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
@@ -17,13 +15,6 @@ from tests.unit.helpers import FakeJulia, needs_bwrap, params_of
 pytestmark = needs_bwrap
 DONE = {"event": "done"}
 INSTALLED = [{"event": "missing", "package": "A"}, {"event": "missing", "artifact": "tool"}, DONE]
-
-
-@pytest.fixture(autouse=True)
-def _umask():
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, BusyError, InputError
@@ -20,13 +18,6 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.locks import 
 from tests.unit.helpers import FakeJulia, needs_bwrap, params_of
 
 pytestmark = needs_bwrap
-
-
-@pytest.fixture(autouse=True)
-def _umask():
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.fixture

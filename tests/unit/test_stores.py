@@ -244,13 +244,6 @@ class Site:
         }
 
 
-@pytest.fixture(autouse=True)
-def _umask():
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
-
-
 @pytest.fixture
 def place():
     """A folder that an ordinary user can reach, unlike pytest's own."""

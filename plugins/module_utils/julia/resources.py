@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.kernel import read as _read
+
 BYTES_PER_TASK = 2 * 1024**3  # what compiling one large package takes with its dependencies loaded
 
 
@@ -38,11 +40,3 @@ def _meminfo(field: str) -> int:
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
     return BYTES_PER_TASK
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""

@@ -32,14 +32,12 @@ class Delivery:
     """What is to be published: a staged release, the Julia trees with it, and what else belongs into it.
 
     :param finish: called with the folder of the copy before anybody can see it.
-    :param julias: ``(version, arch)`` and the folder of its tree.
-    :param finish_julia: the same for each copy of a tree.
+    :param julias: for each ``(version, arch)`` the folder of its tree, and what is called with the copy of that.
     """
 
     source: str
     finish: Callable[[str], None]
-    julias: dict[tuple[str, str], str]
-    finish_julia: dict[tuple[str, str], Callable[[str], None]]
+    julias: dict[tuple[str, str], tuple[str, Callable[[str], None]]]
 
 
 class Store(ABC):
@@ -99,7 +97,8 @@ class Store(ABC):
         """Take one step."""
         if step.what == "julia":
             key = (step.details["version"], step.details["arch"])
-            self._add(delivery.julias[key], self.layout.julia(*key), delivery.finish_julia[key])
+            source, finish = delivery.julias[key]
+            self._add(source, self.layout.julia(*key), finish)
         elif step.status == "published":
             self._add(delivery.source, self.layout.release(environment, step.id).path, delivery.finish)
         elif step.status == "activated":

@@ -210,8 +210,10 @@ def _delivery(params: Mapping[str, Any], store: Store) -> Delivery:
     return Delivery(
         source=params["source"],
         finish=partial(_finish_release, params, store),
-        julias={(julia["version"], julia["arch"]): julia["prefix"] for julia in params["julias"]},
-        finish_julia={(julia["version"], julia["arch"]): partial(_finish_julia, julia) for julia in params["julias"]},
+        julias={
+            (julia["version"], julia["arch"]): (julia["prefix"], partial(_finish_julia, julia))
+            for julia in params["julias"]
+        },
     )
 
 
