@@ -61,6 +61,10 @@ class StoreError(DepotError):
     """A store cannot do what was asked; nothing in it changed."""
 
 
+class ServerError(StoreError):
+    """``cvmfs_server`` refused or failed, or a repository is not in a state to work with."""
+
+
 class BusyError(StoreError):
     """Somebody else holds a lock; the details say all that is known of them."""
 

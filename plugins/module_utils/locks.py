@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import socket
 import time
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import Iterator
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError
@@ -46,3 +49,24 @@ def acquire(descriptor: int, wait: float, message: str) -> None:
             if time.monotonic() >= deadline:
                 raise BusyError(f"{message}; waited {wait:g} s, run again later or raise lock_timeout") from None
             time.sleep(RETRY_SECONDS)
+
+
+def write_holder(descriptor: int, purpose: str) -> None:
+    """Say in an open lock file who holds it; for people, since the lock itself ends with its holder."""
+    holder = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "purpose": purpose,
+    }
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)
+
+
+def read_holder(descriptor: int) -> str:
+    """Who holds an open lock file, in words."""
+    try:
+        holder = json.loads(os.pread(descriptor, 4096, 0).decode())
+        return "process {pid} on {host}, since {since}, to {purpose}".format(**holder)
+    except (ValueError, KeyError, TypeError):
+        return "an unknown process"

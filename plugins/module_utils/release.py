@@ -12,11 +12,29 @@ import re
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
+
 LAYOUT = 1  # part of every release id: a release of another layout is another release
 ENVIRONMENT_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]{0,63}\Z")
 RELEASE_ID = re.compile(r"^[0-9a-f]{16}\Z")
+REPOSITORY_NAME = re.compile(
+    r"^(?=.{3,255}\Z)[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)+\Z", re.ASCII
+)
+# What describes a store of each type, beside the type.
+STORES = {"cvmfs": ("repository", "path"), "directory": ("path",)}
+STORE_EXAMPLES = (
+    "{type: cvmfs, repository: software.example.org, path: julia}",
+    "{type: directory, path: /srv/julia}",
+)
 # A depot path is separated by colons; the others would need quoting in one of the shells that read the files.
 FORBIDDEN = ":'\"\\$`!;"
+
+
+def fault_of_repository(name: Any) -> str | None:
+    """Why this cannot be the fully qualified name of a CernVM-FS repository; none if it can."""
+    if isinstance(name, str) and REPOSITORY_NAME.match(name):
+        return None
+    return f"{name!r} is not a repository's fully qualified name, such as software.example.org"
 
 
 def fault_of_name(name: Any) -> str | None:
@@ -40,14 +58,53 @@ def fault_of_path(path: Any) -> str | None:
     return None
 
 
+def faults_of_store(store: Any) -> list[str]:
+    """What is wrong with a store, as site variables describe it: ``{type: cvmfs, repository: ..., path: ...}``."""
+    kind = store.get("type") if isinstance(store, Mapping) else None
+    if kind not in STORES:
+        examples = "; ".join(STORE_EXAMPLES)
+        return [f"{store!r} is no store; for example {examples}"]
+    unknown = sorted(set(store) - {"type", *STORES[kind]}, key=str)
+    faults = [f"{key} is not known for type {kind}; known are type, {', '.join(STORES[kind])}" for key in unknown]
+    if kind == "cvmfs":
+        fault = fault_of_repository(store.get("repository"))
+        faults += [f"repository: {fault}"] if fault else []
+        path = store.get("path", "")
+        if not isinstance(path, str) or path.startswith("/"):
+            return [*faults, f"path: {path!r} is not a path below the root of the repository, such as julia"]
+    fault = fault_of_path(_root(store))
+    return faults + ([f"path: {fault}"] if fault else [])
+
+
+def store_root(store: Mapping[str, Any]) -> str:
+    """The absolute path of a store on every node.
+
+    :raises InputError: what is given is no store.
+    """
+    faults = faults_of_store(store)
+    if faults:
+        raise InputError([f"depot_store: {fault}" for fault in faults])
+    return _root(store).rstrip("/")
+
+
+def _root(store: Mapping[str, Any]) -> Any:
+    if store["type"] == "directory":
+        return store.get("path")
+    return os.path.join("/cvmfs", str(store.get("repository")), store.get("path", "")).rstrip("/")
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths below the root of one store."""
 
     root: str
 
+    @property
+    def julias(self) -> str:
+        return os.path.join(self.root, "julia")
+
     def julia(self, version: str, arch: str) -> str:
-        return os.path.join(self.root, "julia", version, arch)
+        return os.path.join(self.julias, version, arch)
 
     @property
     def environments(self) -> str:

@@ -20,9 +20,10 @@ OPTIONS = {
     "rmfs": "fp",
     "list": "",
     "info": "",
-    "transaction": "t:",
+    "transaction": "t:T:",
     "publish": "a:m:vfpn:",
     "abort": "f",
+    "mount": "a",
     "tag": "a:m:r:flx",
     "rollback": "t:f",
     "check": "cit:s:r",
@@ -67,9 +68,12 @@ def _run(command: str, options: dict[str, str], removed: list[str], parameters: 
     if command == "gc" and "a" in options and not parameters:
         upkeep.gc(options, [])
         return
+    if command == "mount" and "a" in options:
+        parameters = [repository.fqrn for repository in all_repositories()]
     several: dict[str, Callable[[dict[str, str], list[str]], None]] = {
         "rmfs": creation.rmfs,
         "gc": upkeep.gc,
+        "mount": lambda _options, names: transactions.mount(names),
         "resign": upkeep.resign,
         "snapshot": creation.snapshot,
     }

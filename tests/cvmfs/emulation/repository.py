@@ -107,6 +107,7 @@ class Repository:
         self.publishing = Lock(self.spool / "is_publishing.lock")
         self.collecting = Lock(self.spool / "is_collecting.lock")
         self.token = self.spool / "session_token"
+        self.cloned = self.spool / "cloned"  # revision on which a transaction with a template is based
         self.client_settings = self.spool / "client.local"
 
     def exists(self) -> bool:
@@ -214,7 +215,7 @@ class Repository:
             f"{time.strftime(moment, time.gmtime(now))}\n"
             f"E{time.strftime(moment, time.gmtime(now + days * 86400))}\n"
             f"N{self.fqrn}\n"
-            f"{hashlib.sha1(self.fqrn.encode()).hexdigest().upper()}\n--\n"
+            f"{hashlib.sha1(self.fqrn.encode()).digest().hex(':').upper()}\n--\n"
         )
         self.write(self.storage / ".cvmfswhitelist", text + hashlib.sha1(text.encode()).hexdigest() + "\n")
 

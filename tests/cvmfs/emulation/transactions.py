@@ -12,14 +12,15 @@ import random
 import re
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from . import descriptors
+from . import descriptors, trees
 from .mounts import Health, mounts_of
 from .repository import Manifest, Repository, head_tag
 from .speech import CommandError, say, silence, warn
@@ -84,6 +85,7 @@ def close_transaction(repository: Repository, force: bool = False, before_unlock
         mounts.mount_union()
     if before_unlock:
         repository.step(before_unlock)
+    repository.cloned.unlink(missing_ok=True)
     repository.in_transaction_file.unlink()
     repository.token.unlink(missing_ok=True)
 
@@ -141,7 +143,7 @@ def _try_to_lock(repository: Repository, path: str) -> None:
 
 
 def transaction(options: dict[str, str], name: str) -> None:
-    """``transaction [-t SECONDS] FQRN[/PATH]``."""
+    """``transaction [-t SECONDS] [-T FROM=TO] FQRN[/PATH]``."""
     repository = native_repository(name)
     repository.step("transaction:start")
     if repository.whitelist_expired:
@@ -169,9 +171,49 @@ def transaction(options: dict[str, str], name: str) -> None:
         time.sleep(random.uniform(0.05, delay))
         delay = min(delay * 2, 5)
     repository.step("transaction:after-lock")
+    if "T" in options:
+        _clone(repository, *(word.strip("/") for word in options["T"].split("=")))
     if not mounts_of(repository).open():
         raise CommandError(1, f"(unexpected termination) Trying to remount {repository.union} read/write... fail\n")
     repository.step("transaction:after-open")
+
+
+def _clone(repository: Repository, source: str, target: str) -> None:
+    """Open on a revision, signed by nobody, in which one folder is a copy of another."""
+    published = repository.tree(repository.manifest.root)
+    say(f"CernVM-FS: cloning template {source} --> {target} ... ", end="")
+    missing = next((path for path in (source, os.path.dirname(target)) if not (published / path).is_dir()), None)
+    fault = f"path '{missing}' cannot be found" if missing is not None else ""
+    if os.path.lexists(published / target):
+        fault = f"destination '{target}' exists"
+    if fault:
+        repository.in_transaction_file.unlink()
+        text = f"cannot clone directory tree. PANIC: catalog_mgr_rw.cc\n{fault}, aborting\n"
+        raise CommandError(errno.EINVAL, TRANSACTION_ERROR + text)
+    with tempfile.TemporaryDirectory(dir=repository.spool / "tmp") as folder:
+        for origin, copy in ((published, folder), (published / source, os.path.join(folder, target))):
+            os.makedirs(copy, exist_ok=True)
+            for _unused in trees.copy(str(origin), copy):
+                pass
+        manifest = repository.store_revision(Path(folder), repository.manifest)
+    mounts = mounts_of(repository)
+    with silence():
+        mounts.umount_union(lazily=True)
+        mounts.umount_readonly(lazily=True)
+        mounts.want(manifest.root)
+        mounts.mount_readonly()
+        mounts.mount_union()
+    repository.write(repository.cloned, str(manifest.revision))
+    say("[done]")
+
+
+def mount(names: Sequence[str]) -> None:
+    """``mount FQRN...``, also where a transaction is open."""
+    for name in names:
+        repository = Repository(name)
+        if not repository.exists():
+            raise CommandError(1, f"The repository {name} does not exist.\n")
+        Health(repository, native=False).repair(in_transaction=True)
 
 
 # abort
@@ -253,6 +295,7 @@ def _abort(repository: Repository) -> None:
     if not (mounts.mount_readonly() and mounts.mount_union()):
         raise CommandError(errno.EIO, f"Trying to mount {repository.union}... fail\n")
     repository.step("abort:before-unlock")
+    repository.cloned.unlink(missing_ok=True)
     repository.in_transaction_file.unlink()
 
 
@@ -383,7 +426,10 @@ def _sync(repository: Repository, tag: str, description: str) -> Manifest:
     """Store the content and the tags of the new revision."""
     repository.step("publish:before-sync")
     say("Swissknife Sync: Processing changes...")
-    manifest = repository.store_revision(repository.union, repository.manifest)
+    previous = repository.manifest
+    if repository.cloned.exists():
+        previous = replace(previous, revision=int(repository.cloned.read_text()))
+    manifest = repository.store_revision(repository.union, previous)
     say("Waiting for upload of files before committing...")
     say("Committing file catalogs...")
     say("Swissknife Sync: Wait for all uploads to finish")

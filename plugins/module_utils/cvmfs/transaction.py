@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transactions with an owner: one around a few steps of a program, and one that the tasks of a run share."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Iterator, Mapping
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import ownership, server, session, whitelist
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError, InputError, ServerError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import fault_of_repository
+
+STATES = ("started", "published", "aborted")
+ARGUMENT_SPEC = {
+    "repository": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": list(STATES), "required": True},
+    "run": {"type": "str", "required": True},
+    "purpose": {"type": "str", "default": "change it by tasks of a playbook"},
+    "lifetime": {"type": "int", "default": 14400},
+    "path": {"type": "str", "default": ""},
+    "tag": {"type": "str", "default": ""},
+    "message": {"type": "str", "default": ""},
+    "force": {"type": "bool", "default": False},
+    "open_files_timeout": {"type": "int", "default": 60},
+    "whitelist_days": {"type": "int", "default": 7},
+    "lock_timeout": {"type": "int", "default": 600},
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a transaction is published.
+
+    :param force: although somebody has files open there for reading.
+    :param open_files_timeout: seconds to wait until nobody has.
+    :param whitelist_days: so many days the whitelist must still be valid, or it is renewed before.
+    """
+
+    force: bool = False
+    open_files_timeout: float = 60
+    whitelist_days: float = 7
+
+
+def is_gateway(settings: Mapping[str, str]) -> bool:
+    """Whether a repository is published through a gateway, which leases paths of it."""
+    return settings.get("CVMFS_UPSTREAM_STORAGE", "").startswith("gw,")
+
+
+@contextmanager
+def around(
+    repository: Repository,
+    purpose: str,
+    options: Options,
+    tag: str = "",
+    lease: str = "",
+    template: tuple[str, str] | None = None,
+) -> Iterator[list[str]]:
+    """Publish what is done within, or nothing. The repository is held by :func:`ownership.exclusive`.
+
+    :param purpose: in words that follow ``to``; also the description of the tag.
+    :param lease: path to be leased from a gateway.
+    :param template: two paths; the second begins as a clone of the first.
+    :returns: a list that warnings are added to.
+    """
+    warnings: list[str] = []
+    _open(repository, ownership.this_process(purpose), lease, template)
+    try:
+        yield warnings
+        warnings += session.publish(
+            repository, tag, purpose, wait=options.open_files_timeout, force=options.force
+        ).warnings
+    except BaseException as error:
+        _abort_after(repository, error)
+        raise
+    ownership.forget(repository)
+
+
+def _open(
+    repository: Repository, owner: ownership.Owner, lease: str = "", template: tuple[str, str] | None = None
+) -> None:
+    """Open a transaction whose owner is written down before and after."""
+    ownership.record(repository, owner)
+    try:
+        session.open_transaction(repository, lease, template)
+    except Exception:
+        ownership.forget(repository)
+        raise
+    ownership.record(repository, replace(owner, mark=ownership.mark_of(repository)))
+
+
+def _abort_after(repository: Repository, error: BaseException) -> None:
+    """Abort because of an error, which stays the one that is told; what cannot be aborted the next run recovers."""
+    try:
+        if ownership.mark_of(repository):
+            session.abort(repository, wait=0)
+        ownership.forget(repository)
+    except (ServerError, OSError) as second:
+        if isinstance(error, ServerError):
+            error.message += f". The transaction is still open, and the next run will put that right: {second}"
+
+
+def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """What the module ``cvmfs_transaction`` does.
+
+    :returns: the module's result.
+    :raises InputError: what was given cannot be.
+    :raises BusyError: a transaction of somebody else is open.
+    """
+    fault = fault_of_repository(params["repository"])
+    if fault:
+        raise InputError([f"repository: {fault}"])
+    if params["lifetime"] <= 0:
+        raise InputError([f"lifetime: {params['lifetime']} is not a number of seconds above 0"])
+    repository = Repository(params["repository"])
+    settings = server.require(repository)
+    result: dict[str, Any] = {"changed": False, "actions": [], "recovered": [], "warnings": []}
+    if params["state"] == "started":
+        _start(repository, settings, params, check_mode, result)
+    else:
+        _end(repository, params, check_mode, result)
+    return dict(result, revision=repository.manifest().revision, path=repository.mount)
+
+
+def _is_own(repository: Repository, run: str) -> bool:
+    owner = ownership.owner_of(repository)
+    return owner is not None and owner.run == run
+
+
+def _start(
+    repository: Repository, settings: Mapping[str, str], params: Mapping[str, Any], check_mode: bool, result: dict
+) -> None:
+    if _is_own(repository, params["run"]):
+        return
+    result["recovered"] = ownership.left_behind(repository)
+    if not check_mode:
+        with ownership.exclusive(repository, params["lock_timeout"], params["purpose"]) as recovered:
+            result["recovered"] = recovered
+            actions, result["warnings"] = whitelist.keep_valid(repository, params["whitelist_days"])
+            result["actions"] += actions
+            owner = ownership.this_process(params["purpose"], params["run"], params["lifetime"])
+            _open(repository, owner, params["path"] if is_gateway(settings) else "")
+    _did(repository, "started", result)
+
+
+def _end(repository: Repository, params: Mapping[str, Any], check_mode: bool, result: dict) -> None:
+    """Publish or abort the transaction of this run."""
+    state, run = params["state"], params["run"]
+    if not _is_own(repository, run):
+        _refuse_to_end(repository, state, run, check_mode)
+        return
+    if check_mode:
+        _did(repository, state, result)
+        return
+    with ownership.exclusive(repository, params["lock_timeout"], f"end the transaction of {run}", run):
+        if state == "published" and not ownership.is_unchanged(repository):
+            published = session.publish(
+                repository, params["tag"], params["message"], params["open_files_timeout"], params["force"]
+            )
+            result["warnings"] += published.warnings
+            _did(repository, "published", result)
+        else:
+            session.abort(repository, params["open_files_timeout"])
+            _did(repository, "aborted", result)
+        ownership.forget(repository)
+
+
+def _refuse_to_end(repository: Repository, state: str, run: str, check_mode: bool) -> None:
+    """A transaction that is not this run's is not ended; that there is none is no fault of ``aborted``."""
+    there = ownership.describe(repository)
+    if there:
+        raise BusyError(
+            f"repository: {repository.name}: the transaction that is open is not that of run {run!r}: {there['text']}. "
+            "It is left alone",
+            transaction=there,
+        )
+    if state == "published" and not check_mode:
+        raise ServerError(
+            f"repository: {repository.name}: no transaction of run {run!r} is open, so nothing can be published; it "
+            "was not started, or it outlived its lifetime or a reboot and was aborted"
+        )
+
+
+def _did(repository: Repository, status: str, result: dict) -> None:
+    result["actions"].append({"what": "transaction", "id": repository.name, "status": status})
+    result["changed"] = True
