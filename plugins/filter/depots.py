@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import DepotError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import store_root
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.targets import parse_version
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import plan, project
 
@@ -42,9 +43,10 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "build_plan": _explained(plan.build_plan),
-            "current_release": _explained(plan.current_release),
             "merged_releases": _explained(plan.merged_releases),
             "project_files": _explained(project_files),
             "release_inputs": _explained(plan.release_inputs),
+            "release_path": _explained(plan.release_path),
             "staged_paths": _explained(plan.staged_paths),
+            "store_root": _explained(store_root),
         }

@@ -61,7 +61,7 @@ def fault_of_path(path: Any) -> str | None:
 def faults_of_store(store: Any) -> list[str]:
     """What is wrong with a store, as site variables describe it: ``{type: cvmfs, repository: ..., path: ...}``."""
     kind = store.get("type") if isinstance(store, Mapping) else None
-    if kind not in STORES:
+    if not isinstance(kind, str) or kind not in STORES:
         examples = "; ".join(STORE_EXAMPLES)
         return [f"{store!r} is no store; for example {examples}"]
     unknown = sorted(set(store) - {"type", *STORES[kind]}, key=str)

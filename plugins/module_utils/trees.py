@@ -8,7 +8,9 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, field
+from typing import Collection
 
 # What a build leaves in a depot that must not be published: usage logs, scratch spaces (made again at run time;
 # JuliaLang/julia#50746), bare git clones and preferences of the machine.
@@ -76,6 +78,107 @@ def _same(left: str, right: str) -> bool:
 
 def _same_link(left: str, right: str) -> bool:
     return os.readlink(left) == os.readlink(right)
+
+
+@dataclass
+class Difference:
+    """What has to be done to one folder so that it becomes another; paths are relative to both.
+
+    :param removed: to be taken out, whole.
+    :param added: to be copied, whole.
+    :param folders: folders that are there, but whose mode or time of change differs.
+    :param unchanged: how many entries can stay.
+    :param total: how many entries there shall be.
+    """
+
+    removed: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    total: int = 0
+
+
+def difference(source: str, there: str, ignored: Collection[str] = ()) -> Difference:
+    """Compare two folders by kind, mode, size and the whole second of the last change, all that a store may keep of it.
+
+    Files are read only where that second was set by somebody, as it is in unpacked archives: no write ends on it.
+
+    :param ignored: names that are left alone wherever they are.
+    """
+    found = Difference()
+    pending = [""]
+    while pending:
+        relative = pending.pop()
+        here = _entries(os.path.join(source, relative), ignored)
+        other = _entries(os.path.join(there, relative), ignored)
+        found.total += len(here)
+        found.removed += [os.path.join(relative, name) for name in other.keys() - here.keys()]
+        for name, entry in here.items():
+            path = os.path.join(relative, name)
+            if name not in other:
+                found.added.append(path)
+                found.total += count(entry.path).entries
+            elif entry.is_dir(follow_symlinks=False) and other[name].is_dir(follow_symlinks=False):
+                pending.append(path)
+                if _marks(entry) == _marks(other[name]):
+                    found.unchanged += 1
+                else:
+                    found.folders.append(path)
+            elif _seems_same(entry, other[name]):
+                found.unchanged += 1
+            else:
+                found.removed.append(path)
+                found.added.append(path)
+                found.total += count(entry.path).entries
+    return found
+
+
+def _entries(folder: str, ignored: Collection[str]) -> dict[str, os.DirEntry]:
+    with os.scandir(folder) as scan:
+        return {entry.name: entry for entry in scan if entry.name not in ignored}
+
+
+def _marks(entry: os.DirEntry) -> tuple[int, int]:
+    status = entry.stat(follow_symlinks=False)
+    return stat.S_IMODE(status.st_mode), int(status.st_mtime)
+
+
+def _seems_same(left: os.DirEntry, right: os.DirEntry) -> bool:
+    if left.is_symlink() or right.is_symlink():
+        return left.is_symlink() and right.is_symlink() and _same_link(left.path, right.path)
+    if not (left.is_file(follow_symlinks=False) and right.is_file(follow_symlinks=False)):
+        return False
+    status = left.stat(follow_symlinks=False)
+    if status.st_size != right.stat(follow_symlinks=False).st_size or _marks(left) != _marks(right):
+        return False
+    return status.st_mtime_ns % 10**9 != 0 or filecmp.cmp(left.path, right.path, shallow=False)
+
+
+def update(source: str, there: str, found: Difference) -> None:
+    """Make one folder like another, by what :func:`difference` has found, with modes and times but not the owners."""
+    touched = {os.path.dirname(path) for path in (*found.removed, *found.added)}
+    for path in touched:
+        os.chmod(os.path.join(there, path), 0o700)  # it may be read-only, and gets its own mode below
+    for path in found.removed:
+        _remove(os.path.join(there, path))
+    for path in found.added:
+        _copy(os.path.join(source, path), os.path.join(there, path))
+    for path in touched.union(found.folders, {""}):
+        shutil.copystat(os.path.join(source, path), os.path.join(there, path))
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _copy(source: str, destination: str) -> None:
+    if os.path.isdir(source) and not os.path.islink(source):
+        shutil.copytree(source, destination, symlinks=True)
+    else:
+        shutil.copy2(source, destination, follow_symlinks=False)
 
 
 def place_copy(source: str, destination: str) -> bool:

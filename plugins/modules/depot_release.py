@@ -15,6 +15,10 @@ description:
     its users start it with.
   - Whatever ended an earlier run in the middle is put right first, and told in RV(recovered).
   - Where nothing is to be done, the store is only read.
+  - In CernVM-FS all steps are one transaction, whose owner is recorded. It is open while the release is copied, and no
+    longer; a release that is much like the current one begins as its clone, so that only what differs is copied. What
+    it makes is tagged with environment, release and time. A stranger's transaction is waited for, then told, and
+    never touched.
 author:
   - scisoft.julia_depots contributors (@scisoft)
 version_added: 0.1.0
@@ -27,15 +31,20 @@ options:
     suboptions:
       type:
         description:
-          - What it is. V(directory) is a folder of the node or of a network file system.
+          - What it is. V(directory) is a folder of the node or of a network file system, V(cvmfs) a path in a
+            repository of CernVM-FS whose stratum-0 is the node.
         type: str
-        choices: [directory]
+        choices: [cvmfs, directory]
         required: true
+      repository:
+        description:
+          - Fully qualified name of the repository. Required with O(store.type=cvmfs).
+        type: str
       path:
         description:
-          - Its root, as clients see it.
+          - With O(store.type=directory), its root, as clients see it; required.
+          - With O(store.type=cvmfs), its path below the root of the repository; by default that root itself.
         type: path
-        required: true
   environment:
     description:
       - Name of the environment.
@@ -108,9 +117,25 @@ options:
     default: 0
   lock_timeout:
     description:
-      - Seconds to wait for another run that writes to the store.
+      - Seconds to wait for another run that writes to the store, and for a stranger's transaction in its repository.
     type: int
     default: 600
+  force:
+    description:
+      - With O(store.type=cvmfs), publish although somebody has files of the repository open for reading on the node.
+    type: bool
+    default: false
+  open_files_timeout:
+    description:
+      - With O(store.type=cvmfs), seconds to wait until nobody has files of the repository open on the node.
+    type: int
+    default: 60
+  whitelist_days:
+    description:
+      - With O(store.type=cvmfs), renew the repository's whitelist first where it is valid for fewer days; warn where
+        its master key is elsewhere.
+    type: int
+    default: 7
 attributes:
   check_mode:
     support: full
@@ -135,6 +160,18 @@ EXAMPLES = r"""
         build: 4c16ff44be8b2f3a
         prefix: /opt/julia-1.10.8
     keep: 5
+
+- name: Publish in CernVM-FS
+  scisoft.julia_depots.depot_release:
+    store: {type: cvmfs, repository: software.example.org, path: julia}
+    environment: jets
+    release: 0123456789abcdef
+    source: /var/lib/julia_depots/staging/jets/0123456789abcdef
+    julias:
+      - version: 1.10.8
+        arch: x86_64
+        build: 4c16ff44be8b2f3a
+        prefix: /opt/julia-1.10.8
 
 - name: Go back to the release before
   scisoft.julia_depots.depot_release:

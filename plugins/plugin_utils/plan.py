@@ -49,7 +49,9 @@ def build_plan(
     :raises InputError: everything that is wrong with any of it.
     """
     faults: list[str] = []
-    root = _store_root(store, faults)
+    store_faults = releases.faults_of_store(store)
+    faults += [f"depot_store: {fault}" for fault in store_faults]
+    root = "" if store_faults else releases.store_root(store)
     if not isinstance(environments, (list, tuple)) or not environments:
         faults.append("depot_environments: must be a list with at least one environment")
         raise InputError(faults)
@@ -61,18 +63,6 @@ def build_plan(
     if faults:
         raise InputError(faults)
     return _selected(builds, select)
-
-
-def _store_root(store: Any, faults: list[str]) -> str:
-    if not isinstance(store, Mapping) or store.get("type") != "directory":
-        faults.append(f"depot_store: {store!r} is no store; for example {{type: directory, path: /srv/julia}}")
-        return ""
-    for key in sorted(set(store) - {"type", "path"}, key=str):
-        faults.append(f"depot_store: {key} is not known for a directory; known are type and path")
-    fault = releases.fault_of_path(store.get("path"))
-    if fault:
-        faults.append(f"depot_store: path: {fault}")
-    return str(store.get("path", "")).rstrip("/")
 
 
 def _find_duplicates(environments: Sequence[Any], faults: list[str]) -> None:
@@ -296,25 +286,79 @@ def staged_paths(workdir: str, inputs: Mapping[str, Any], arch: str) -> dict[str
     }
 
 
-def merged_releases(staged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What several builders staged, one entry a release: a release's builds come from a builder an architecture.
+def merged_releases(staged: Sequence[Mapping[str, Any]], prefer: str = "") -> list[dict[str, Any]]:
+    """What several builders staged, one entry a release: each architecture comes from a builder that staged it itself.
 
-    :param staged: ``depot_build_releases`` of all builders.
+    :param staged: ``depot_build_releases`` of all builders. An entry is about one architecture (``arch``) of one
+        builder (``builder``, an inventory name; empty for the host that publishes).
+    :param prefer: the builder that is taken where several staged the same architecture; else the first one is.
+    :returns: entries with the ``julias`` of all architectures, and ``stagings``, one an architecture, with ``arch``,
+        ``builder``, ``source``, ``workdir``, ``julia``, and ``others``, the builders that staged the same. Their
+        ``source`` is that of the first architecture.
+    :raises InputError: nobody staged an architecture that a release must have.
     """
-    merged: dict[str, dict[str, Any]] = {}
+    entries: dict[str, list[Mapping[str, Any]]] = {}
     for entry in staged:
-        known = merged.setdefault(entry["release"], dict(entry, julias=[]))
-        known["julias"] += [julia for julia in entry["julias"] if julia not in known["julias"]]
-    return list(merged.values())
-
-
-def current_release(store: Mapping[str, Any], environment: str) -> str:
-    """The path under which users find the current release of an environment."""
+        entries.setdefault(entry["release"], []).append(entry)
     faults: list[str] = []
-    root = _store_root(store, faults)
+    merged = []
+    for group in entries.values():
+        stagings = _stagings(group, prefer)
+        first = {key: value for key, value in group[0].items() if key not in ("arch", "builder", "workdir")}
+        first.update(
+            source=stagings[0]["source"],
+            julias=[staging["julia"] for staging in stagings],
+            stagings=stagings,
+            changed=any(entry.get("changed", False) for entry in group),
+        )
+        merged.append(first)
+        there = {staging["arch"] for staging in stagings}
+        faults += [_not_staged(first, stagings, arch) for arch in first.get("architectures", ()) if arch not in there]
+    if faults:
+        raise InputError(faults)
+    return merged
+
+
+def _stagings(entries: Sequence[Mapping[str, Any]], prefer: str) -> list[dict[str, Any]]:
+    """Of one release: for each architecture the builder that it is taken from."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.get("builder", "") not in (prefer, "")):
+        julia = entry["julias"][0]
+        arch = entry.get("arch") or julia["arch"]
+        staging = {
+            "arch": arch,
+            "builder": entry.get("builder", ""),
+            "source": entry["source"],
+            "workdir": entry.get("workdir", ""),
+            "julia": julia,
+            "others": [],
+        }
+        first = found.setdefault(arch, staging)
+        if staging["builder"] not in (first["builder"], *first["others"]):
+            first["others"].append(staging["builder"])
+    return [found[arch] for arch in sorted(found)]
+
+
+def _not_staged(release: Mapping[str, Any], stagings: Sequence[Mapping[str, Any]], arch: str) -> str:
+    there = ", ".join(f"{staging['arch']} by {staging['builder'] or 'this host'}" for staging in stagings)
+    return (
+        f"{release['environment']}: release {release['release']} must have {arch}, but no builder staged that, only "
+        f"{there}; run the playbook build on a builder for {arch}, and do not leave it out with --limit"
+    )
+
+
+def release_path(store: Mapping[str, Any], environment: str, release: str = "current") -> str:
+    """The path of a release on every node.
+
+    :param release: its name, or ``current`` for the link to the one in use.
+    """
+    faults = [f"depot_store: {fault}" for fault in releases.faults_of_store(store)]
     fault = releases.fault_of_name(environment)
     if fault:
         faults.append(f"environment: {fault}")
+    if release != "current" and not releases.RELEASE_ID.match(release):
+        faults.append(f"release: {release!r} is neither current nor the name of a release (16 hexadecimal digits)")
     if faults:
         raise InputError(faults)
-    return releases.Layout(root).current(environment)
+    layout = releases.Layout(releases.store_root(store))
+    return layout.current(environment) if release == "current" else layout.release(environment, release).path

@@ -168,9 +168,11 @@ class Server:
     @property
     def state(self) -> str:
         """What ``list`` says in parentheses, such as ``stratum0 / local - in transaction``."""
-        for line in self.run("list").stdout.splitlines():
-            if line.startswith(f"{self.name} ("):
-                return line.partition("(")[2].rpartition(")")[0]
+        for _attempt in range(10):  # the list ends early where another repository is being made or removed
+            for line in self.run("list").stdout.splitlines():
+                if line.startswith(f"{self.name} ("):
+                    return line.partition("(")[2].rpartition(")")[0]
+            time.sleep(0.5)
         raise LookupError(f"{self.name} is not listed")
 
     @property
@@ -392,9 +394,9 @@ def remove_remains(name: str) -> None:
     for folder in (MOUNTS / name, SPOOL / name, STORAGE / name, CONFIGURATION / name):
         shutil.rmtree(folder, ignore_errors=True)
     for path in Path("/etc/cvmfs/keys").glob(f"{name}.*"):
-        path.unlink()
+        path.unlink(missing_ok=True)
     for path in Path("/etc/apache2").glob(f"conf-*/cvmfs.{name}.conf"):
-        path.unlink()
+        path.unlink(missing_ok=True)
     fstab = Path("/etc/fstab")
     if fstab.is_file() and name in fstab.read_text():
         fstab.write_text("".join(line for line in fstab.read_text().splitlines(True) if name not in line))

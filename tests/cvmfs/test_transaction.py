@@ -145,8 +145,9 @@ def test_nothing_changed_makes_no_revision(server: Server, repository: Repositor
 def test_bad_inputs(server: Server, repository: Repository) -> None:
     with pytest.raises(InputError, match="'nothing' is not a repository's fully qualified name"):
         change(server, "started", repository="nothing")
-    with pytest.raises(InputError, match="lifetime: 0"):
-        change(server, "started", lifetime=0)
+    with pytest.raises(InputError) as error:
+        change(server, "published", lifetime=0, tag="a b", message="$(touch /nowhere)")
+    assert [fault.partition(":")[0] for fault in error.value.faults] == ["tag", "message", "lifetime"]
     with pytest.raises(ServerError, match=r"unknown\.example\.org is not on this machine; there are: .*" + server.name):
         change(server, "started", repository="unknown.example.org")
 

@@ -12,7 +12,15 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.scisoft.julia_depots.plugins.filter.depots import FilterModule
 
 FILTERS = FilterModule().filters()
-NAMES = ["build_plan", "current_release", "merged_releases", "project_files", "release_inputs", "staged_paths"]
+NAMES = [
+    "build_plan",
+    "merged_releases",
+    "project_files",
+    "release_inputs",
+    "release_path",
+    "staged_paths",
+    "store_root",
+]
 
 
 def test_the_filters_are_these():
@@ -26,10 +34,11 @@ def test_the_filters_are_these():
             "build_plan",
             ([], {}, {}),
             "2 faults in the input:\n"
-            "- depot_store: {} is no store; for example {type: directory, path: /srv/julia}\n"
+            "- depot_store: {} is no store; for example {type: cvmfs, repository: software.example.org, path: julia}; "
+            "{type: directory, path: /srv/julia}\n"
             "- depot_environments: must be a list with at least one environment",
         ),
-        ("current_release", ({"type": "directory", "path": "/srv"}, "a/b"), "environment: 'a/b' is not a name"),
+        ("release_path", ({"type": "directory", "path": "/srv"}, "a/b"), "environment: 'a/b' is not a name"),
         ("project_files", ("/nowhere", "1.10"), "'1.10' is not a Julia version such as 1.10.8"),
         ("project_files", ("/nowhere", "1.10.8"), "No such file or directory: /nowhere"),
     ],

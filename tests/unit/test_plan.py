@@ -84,7 +84,10 @@ def test_a_relative_base_gives_absolute_projects(base, monkeypatch):
 
 
 W = "depot_environments[0] (jets): "
-NO_STORE = "is no store; for example {type: directory, path: /srv/julia}"
+NO_STORE = (
+    "is no store; for example {type: cvmfs, repository: software.example.org, path: julia}; "
+    "{type: directory, path: /srv/julia}"
+)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,10 @@ def test_versions_at_the_edges_are_taken(base, asked):
     [
         (None, [f"depot_store: None {NO_STORE}"]),
         ("/srv/julia", [f"depot_store: '/srv/julia' {NO_STORE}"]),
-        ({"type": "cvmfs", "path": "/srv"}, ["depot_store: {'type': 'cvmfs', 'path': '/srv'} is no store"]),
+        (
+            {"type": "cvmfs", "path": "/srv"},
+            ["depot_store: repository: None is not a repository's", "depot_store: path: '/srv' is not a path below"],
+        ),
         ({"path": "/srv"}, ["depot_store: {'path': '/srv'} is no store"]),
         ({"type": "directory"}, ["depot_store: path: None is not an absolute path"]),
         ({"type": "directory", "path": "srv"}, ["depot_store: path: 'srv' is not an absolute path"]),
@@ -173,7 +179,7 @@ def test_a_fault_of_the_store_names_the_value(base, store, expected):
 @pytest.mark.parametrize("environments", [[], {}, None, "jets", {"name": "jets"}])
 def test_environments_must_be_a_list_with_something(base, environments):
     assert faults(base, environments, store={}) == [
-        "depot_store: {} is no store; for example {type: directory, path: /srv/julia}",
+        f"depot_store: {{}} {NO_STORE}",
         "depot_environments: must be a list with at least one environment",
     ]
 
@@ -422,23 +428,101 @@ def test_paths_of_a_staged_release(base):
     assert plan.staged_paths("/work dir", inputs, "sparc")["levels"] == {}
 
 
+def staged(arch, builder="b1", release="a", **more):
+    """What the role depot_build tells of one architecture."""
+    return {
+        "environment": "jets",
+        "release": release,
+        "builder": builder,
+        "arch": arch,
+        "workdir": f"/{builder}",
+        "source": f"/{builder}/staging/jets/{release}",
+        "architectures": ["aarch64", "x86_64"],
+        "inputs": {"x": 1},
+        "workload": "",
+        "changed": False,
+        "julias": [{"version": "1.10.8", "arch": arch, "build": f"of {arch}", "prefix": f"/{builder}/julia"}],
+        **more,
+    }
+
+
+def taken(merged):
+    return [(one["arch"], one["builder"], one["others"]) for one in merged["stagings"]]
+
+
 def test_what_several_builders_staged_is_one_release_with_the_julias_of_all():
-    one, two = {"arch": "x86_64"}, {"arch": "aarch64"}
-    staged = [
-        {"release": "a", "source": "/s", "julias": [one]},
-        {"release": "b", "source": "/t", "julias": [one]},
-        {"release": "a", "source": "/s", "julias": [two, one]},
-    ]
-    assert plan.merged_releases(staged) == [
-        {"release": "a", "source": "/s", "julias": [one, two]},
-        {"release": "b", "source": "/t", "julias": [one]},
-    ]
-    assert staged[0]["julias"] == [one]
+    x86, arm = staged("x86_64", "b1"), staged("aarch64", "b2", changed=True)
+    other = staged("x86_64", "b1", "b", architectures=["x86_64"])
+    before = json.dumps([x86, other, arm])
+    merged = plan.merged_releases([x86, other, arm])
+    assert json.dumps([x86, other, arm]) == before
+    assert [entry["release"] for entry in merged] == ["a", "b"]
+    assert merged[0] == {
+        "environment": "jets",
+        "release": "a",
+        "source": "/b2/staging/jets/a",
+        "architectures": ["aarch64", "x86_64"],
+        "inputs": {"x": 1},
+        "workload": "",
+        "changed": True,
+        "julias": [*arm["julias"], *x86["julias"]],
+        "stagings": [
+            {
+                "arch": entry["arch"],
+                "builder": entry["builder"],
+                "source": entry["source"],
+                "workdir": entry["workdir"],
+                "julia": entry["julias"][0],
+                "others": [],
+            }
+            for entry in (arm, x86)
+        ],
+    }
+    assert (merged[1]["changed"], taken(merged[1])) == (False, [("x86_64", "b1", [])])
     assert plan.merged_releases([]) == []
 
 
-def test_the_current_release_is_a_link_in_the_store():
-    assert plan.current_release(STORE, "jets") == "/srv/julia/environments/jets/current"
+def test_of_builders_that_staged_the_same_architecture_one_is_taken_and_the_others_are_told():
+    entries = [staged(arch, builder) for builder in ("b1", "b2", "b1", "b3") for arch in ("x86_64", "aarch64")]
+    first = plan.merged_releases(entries)[0]
+    assert taken(first) == [("aarch64", "b1", ["b2", "b3"]), ("x86_64", "b1", ["b2", "b3"])]
+    assert [julia["prefix"] for julia in first["julias"]] == ["/b1/julia", "/b1/julia"]
+    preferred = plan.merged_releases(entries, prefer="b3")[0]
+    assert taken(preferred) == [("aarch64", "b3", ["b1", "b2"]), ("x86_64", "b3", ["b1", "b2"])]
+    assert preferred["source"] == "/b3/staging/jets/a"
+
+
+def test_an_entry_without_a_builder_is_of_the_host_that_publishes():
+    entry = staged("x86_64", architectures=["x86_64"])
+    for key in ("builder", "arch", "workdir"):
+        del entry[key]
+    (merged,) = plan.merged_releases([entry, staged("x86_64", "b2", architectures=["x86_64"])], prefer="here")
+    assert taken(merged) == [("x86_64", "", ["b2"])]
+
+
+def test_architectures_that_nobody_staged_are_told_all_at_once():
     with pytest.raises(InputError) as error:
-        plan.current_release({}, "a b")
-    assert [fault.partition(":")[0] for fault in error.value.faults] == ["depot_store", "environment"]
+        plan.merged_releases([staged("x86_64", "b1"), staged("aarch64", "b2", "b")])
+    assert [fault.partition(";")[0] for fault in error.value.faults] == [
+        "jets: release a must have aarch64, but no builder staged that, only x86_64 by b1",
+        "jets: release b must have x86_64, but no builder staged that, only aarch64 by b2",
+    ]
+
+
+@given(st.permutations([staged(arch, builder) for arch in ("x86_64", "aarch64") for builder in ("b1", "b2")]))
+def test_each_architecture_comes_from_a_builder_that_staged_it_itself(entries):
+    (merged,) = plan.merged_releases(entries)
+    for staging in merged["stagings"]:
+        assert staging["julia"]["arch"] == staging["arch"]
+        assert staging["source"].startswith(f"/{staging['builder']}/")
+        assert sorted([staging["builder"], *staging["others"]]) == ["b1", "b2"]
+
+
+def test_a_release_has_a_path_and_the_current_one_is_a_link():
+    assert plan.release_path(STORE, "jets") == "/srv/julia/environments/jets/current"
+    assert plan.release_path(STORE, "jets", "a" * 16) == f"/srv/julia/environments/jets/releases/{'a' * 16}"
+    cvmfs = {"type": "cvmfs", "repository": "software.example.org", "path": "julia"}
+    assert plan.release_path(cvmfs, "jets") == "/cvmfs/software.example.org/julia/environments/jets/current"
+    with pytest.raises(InputError) as error:
+        plan.release_path({}, "a b", "newest")
+    assert [fault.partition(":")[0] for fault in error.value.faults] == ["depot_store", "environment", "release"]

@@ -23,9 +23,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import locks
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError, InputError, StoreError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores import base, publish
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores import base, directory, publish
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.directory import DirectoryStore
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Held, Wanted, steps
+from tests.releases import ARCH, VERSION, A, B, C, D, Site, statuses, whole
 from tests.unit.helpers import (
     answer_of,
     as_ordinary_user,
@@ -35,10 +36,6 @@ from tests.unit.helpers import (
     start_child,
     wait_until,
 )
-
-TEMPLATES = Path(publish.__file__).resolve().parents[2] / "release"
-A, B, C, D = (letter * 16 for letter in "abcd")
-VERSION, ARCH = "1.10.8", "x86_64"
 
 # --- the plan
 
@@ -171,79 +168,6 @@ def test_a_step_says_what_it_does():
 # --- real folders
 
 
-class Site:
-    """A folder with a Julia, staged releases and a store."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.root = folder / "store"
-        self.bundle = folder / "bundle.json"
-        self.bundle.write_text(json.dumps({path.name: path.read_text() for path in TEMPLATES.iterdir()}))
-        self.julia = folder / "julia"
-        (self.julia / "bin").mkdir(parents=True)
-        (self.julia / "bin" / "julia").write_text("#!/bin/sh\n")
-        (self.julia / "bin" / "julia").chmod(0o755)
-
-    def staged(self, release: str) -> Path:
-        source = self.folder / "staging" / release
-        if source.exists():
-            return source
-        project = source / ARCH / "common" / "environments" / "jets"
-        project.mkdir(parents=True)
-        (project / "Project.toml").write_text(release)
-        cache = source / ARCH / "generic" / "compiled" / "cache.ji"
-        cache.parent.mkdir(parents=True)
-        cache.write_text(release)
-        os.utime(cache, (1e9, 1e9 + 0.25))
-        cache.chmod(0o444)
-        os.link(cache, cache.with_name("same.ji"))
-        (cache.parent / "link").symlink_to("cache.ji")
-        cache.parent.chmod(0o555)
-        (source / ARCH / "levels").write_text("generic\n")
-        self.record(source, [{"name": "generic", "check": {"compiled": []}}])
-        return source
-
-    @staticmethod
-    def record(source: Path, levels: list) -> None:
-        (source / ARCH / "build.json").write_text(json.dumps({"levels": levels}))
-
-    def params(self, release: str | None, **changes):
-        defaults = {name: spec.get("default") for name, spec in publish.ARGUMENT_SPEC.items()}
-        published = changes.get("state", "published") == "published"
-        return {
-            **defaults,
-            "store": {"type": "directory", "path": str(self.root)},
-            "environment": "jets",
-            "release": release,
-            "source": str(self.staged(release)) if published else None,
-            "architectures": [ARCH] if published else [],
-            "julias": [{"version": VERSION, "arch": ARCH, "build": "b1", "prefix": str(self.julia)}]
-            if published
-            else [],
-            "inputs": {"environment": "jets"},
-            "lock_timeout": 60,
-            "_bundle": str(self.bundle),
-            **changes,
-        }
-
-    def change(self, release: str | None = None, check_mode=False, **changes):
-        return publish.change(self.params(release, **changes), check_mode)
-
-    def state(self) -> tuple:
-        held = DirectoryStore(str(self.root)).held("jets")
-        return held.current, held.previous, sorted(held.ids)
-
-    def files(self) -> dict:
-        """All that lies in the store, but for the lock, with its content."""
-        return {
-            str(path.relative_to(self.root)): os.readlink(path)
-            if path.is_symlink()
-            else path.is_file() and path.read_bytes()
-            for path in self.root.rglob("*")
-            if path.name != ".lock"
-        }
-
-
 @pytest.fixture
 def place():
     """A folder that an ordinary user can reach, unlike pytest's own."""
@@ -255,25 +179,8 @@ def place():
 
 @pytest.fixture
 def site(place, monkeypatch):
-    monkeypatch.setattr(DirectoryStore, "settle", lambda self, folder: None)  # writing a whole disk out takes long
+    monkeypatch.setattr(DirectoryStore, "_settle", lambda self, folder: None)  # writing a whole disk out takes long
     return Site(place)
-
-
-def statuses(result) -> list[str]:
-    return [f"{action['what']} {action['status']}" for action in result["actions"]]
-
-
-def whole(release: Path) -> bool:
-    """Whether a release has all that its users need."""
-    names = (
-        "release.json",
-        "bin/julia",
-        "setup.sh",
-        "activate.jl",
-        f"{ARCH}/build.json",
-        f"{ARCH}/generic/compiled/cache.ji",
-    )
-    return all((release / name).is_file() for name in names)
 
 
 def test_a_release_is_published_with_all_that_its_users_need(place):
@@ -480,7 +387,7 @@ def test_templates_that_did_not_arrive_leave_nothing_half(site):
     with pytest.raises(InputError, match=r"setup\.sh is missing"):
         site.change(A)
     assert site.state() == (None, None, [])
-    assert DirectoryStore(str(site.root)).leftovers() == []
+    assert DirectoryStore(str(site.root))._leftovers() == []
 
 
 def test_a_root_that_the_user_cannot_write_to_is_named(site):
@@ -668,8 +575,8 @@ def die_at(moment: int, site, params):
 
     for name in ("rename", "replace", "symlink", "mkdir"):
         setattr(os, name, mortal(getattr(os, name)))
-    base.copy_tree = mortal(base.copy_tree, lambda source, destination: os.makedirs(f"{destination}/{ARCH}"))
-    base.remove_tree = mortal(base.remove_tree, lambda path: os.unlink(f"{path}/release.json"))
+    directory.copy_tree = mortal(directory.copy_tree, lambda source, destination: os.makedirs(f"{destination}/{ARCH}"))
+    directory.remove_tree = mortal(directory.remove_tree, lambda path: os.unlink(f"{path}/release.json"))
     publish.change(params, False)
     return "done"
 
@@ -706,14 +613,14 @@ def test_whatever_dies_when_the_next_run_puts_it_right_and_says_so(site, scenari
             assert whole(environment / "releases" / release)
         assert current is None or whole(environment / "current")
         assert current in (start[0], after[0])
-        left = DirectoryStore(str(site.root)).leftovers()
+        left = DirectoryStore(str(site.root))._leftovers()
         if not left and site.state() == after:
             continue  # it was done
         recovered = publish.change(params, False)["recovered"]
         assert [item["path"] for item in recovered if item["what"] == "leftover"] == left
         recoveries += bool(left)
         assert site.state() == after
-        assert DirectoryStore(str(site.root)).leftovers() == []
+        assert DirectoryStore(str(site.root))._leftovers() == []
         assert not [path for path in site.root.rglob(".*") if path.name not in (".lock", ".julia-depots.json")]
     assert moment > 4
     assert recoveries > 0

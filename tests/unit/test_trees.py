@@ -139,3 +139,69 @@ def test_only_what_the_build_needed_is_taken_out(tmp_path):
     trees.remove_leftovers(str(tmp_path))
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(stay)
     trees.remove_leftovers(str(tmp_path))
+
+
+KINDS = st.one_of(
+    st.tuples(st.just("file"), st.sampled_from(["", "x", "y"]), st.sampled_from([0o644, 0o755]), st.integers(1, 3)),
+    st.tuples(st.just("link"), st.sampled_from(["nowhere", "elsewhere"]), st.just(0), st.just(0)),
+    st.tuples(st.just("folder"), st.just(""), st.sampled_from([0o755, 0o555]), st.integers(1, 3)),
+)
+TREES = st.dictionaries(st.sampled_from(["a", "b", "b/c", "b/d", "e", "e/f", "e/f/g", "same"]), KINDS)
+
+
+def make(root, tree):
+    """Make a tree below a folder; what has no place because its parent is no folder is left out."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    for path, (kind, text, _mode, _time) in sorted(tree.items()):
+        parent = (root / path).parent
+        if parent != root and (parent.is_symlink() or not parent.is_dir()):
+            continue
+        if kind == "folder":
+            (root / path).mkdir()
+        elif kind == "link":
+            (root / path).symlink_to(text)
+        else:
+            (root / path).write_text(text)
+    for path, (kind, _text, mode, time) in sorted(tree.items(), reverse=True):
+        if kind != "link" and os.path.lexists(root / path):
+            (root / path).chmod(mode)
+            os.utime(root / path, (time, time))
+    os.utime(root, (1, 1))
+
+
+def seen(root):
+    found = {}
+    for path in sorted(root.rglob("*")):
+        status = path.lstat()
+        marks = () if path.is_symlink() else (status.st_mode, status.st_mtime)
+        content = os.readlink(path) if path.is_symlink() else path.read_text() if path.is_file() else ""
+        found[str(path.relative_to(root))] = (content, *marks)
+    return found
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(TREES, TREES)
+def test_an_update_makes_one_tree_like_another_and_leaves_what_is_ignored(tmp_path, wanted, there):
+    make(tmp_path / "wanted", wanted)
+    make(tmp_path / "there", there)
+    (tmp_path / "there" / ".mark").write_text("mine")
+    found = trees.difference(str(tmp_path / "wanted"), str(tmp_path / "there"), {".mark"})
+    assert found.total == len(seen(tmp_path / "wanted"))
+    trees.update(str(tmp_path / "wanted"), str(tmp_path / "there"), found)
+    assert (tmp_path / "there" / ".mark").read_text() == "mine"
+    (tmp_path / "there" / ".mark").unlink()
+    assert seen(tmp_path / "there") == seen(tmp_path / "wanted")
+    again = trees.difference(str(tmp_path / "wanted"), str(tmp_path / "there"))
+    assert (again.removed, again.added, again.folders, again.unchanged) == ([], [], [], again.total)
+
+
+def test_what_is_unchanged_is_not_touched(tree, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tree, copy, symlinks=True)
+    before = {path: path.lstat().st_ctime_ns for path in copy.rglob("*")}
+    (tree / "private").write_text("changed")
+    found = trees.difference(str(tree), str(copy))
+    assert (found.removed, found.added, found.unchanged, found.total) == (["private"], ["private"], 5, 6)
+    trees.update(str(tree), str(copy), found)
+    assert [path.name for path in copy.rglob("*") if path.lstat().st_ctime_ns != before[path]] == ["private"]

@@ -228,9 +228,7 @@ def _is_alive(owner: Owner) -> bool:
 
 def lost(repository: Repository) -> bool:
     """Whether a repository that is in no transaction is not mounted as it should be."""
-    if "ro" in repository.mount_options():
-        return False
-    return "unhealthy" in server.remarks(repository)
+    return "ro" not in repository.mount_options() and not server.is_healthy(repository)
 
 
 def describe(repository: Repository) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ import pwd
 import re
 import shlex
 import shutil
+import time
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -22,7 +23,11 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import ServerError
 
 PROGRAM = "cvmfs_server"
+OUTPUT_BYTES = 65536  # of the end of what a command prints
+LISTING_BYTES = 64 * 1024**2  # of a list that is of use as a whole alone: of half a million tags
 ADMINISTRATION = "/usr/local/sbin:/usr/sbin:/sbin"  # not in every user's PATH, but cvmfs_server needs what is there
+# The list ends early where another repository is being made or removed meanwhile.
+LISTINGS, LISTING_PAUSE = 5, 0.5  # attempts, and seconds between them
 CONFIGURATIONS = "/etc/cvmfs/repositories.d"
 KEYS = "/etc/cvmfs/keys"
 
@@ -183,6 +188,18 @@ def repositories() -> list[str]:
     return [name for name in found if Repository(name).exists()]
 
 
+def is_healthy(repository: Repository) -> bool:
+    """Whether a repository that is in no transaction is mounted read-only, at the revision that is published.
+
+    :raises ServerError: that cannot be found out.
+    """
+    try:
+        mounted = os.getxattr(repository.read_only, "user.root_hash").decode("ascii", "replace")
+    except OSError:  # it is not mounted, or not by a client that tells
+        return "unhealthy" not in remarks(repository)
+    return "ro" in repository.mount_options() and mounted == repository.manifest().root_hash
+
+
 def remarks(repository: Repository) -> frozenset[str]:
     """What ``cvmfs_server list`` remarks on a repository, which looks at its mounts for that.
 
@@ -190,12 +207,14 @@ def remarks(repository: Repository) -> frozenset[str]:
         ``whitelist expired``, ``whitelist unreachable``.
     :raises ServerError: it is not listed.
     """
-    completed = must_run(["list"], "the repositories of this machine cannot be listed")
-    for line in completed.stdout.splitlines():
-        name, _bracket, rest = line.partition(" (")
-        if name == repository.name:
-            _kind, *found = rest.rpartition(")")[0].split(" - ")
-            return frozenset(found)
+    for _attempt in range(LISTINGS):
+        completed = run(["list"])
+        for line in completed.stdout.splitlines():
+            name, _bracket, rest = line.partition(" (")
+            if name == repository.name:
+                _kind, *found = rest.rpartition(")")[0].split(" - ")
+                return frozenset(found)
+        time.sleep(LISTING_PAUSE)
     raise ServerError(f"repository: {repository.name} is not listed by `{PROGRAM} list`", **completed.details())
 
 
@@ -209,10 +228,13 @@ def is_installed() -> bool:
     return shutil.which(PROGRAM, path=environment()["PATH"]) is not None
 
 
-def run(arguments: Sequence[str], time_limit: float | None = 600) -> process.Completed:
+def run(
+    arguments: Sequence[str], time_limit: float | None = 600, output_limit: int = OUTPUT_BYTES
+) -> process.Completed:
     """Run ``cvmfs_server`` to its end, whatever it answers. It is started in ``/``, and has no terminal to ask on.
 
     :param time_limit: seconds.
+    :param output_limit: how many bytes of the end of its output are kept.
     :raises ServerError: it is not installed.
     :raises TimeLimitError: its time was over.
     """
@@ -220,16 +242,18 @@ def run(arguments: Sequence[str], time_limit: float | None = 600) -> process.Com
         raise ServerError(
             f"{PROGRAM} is not installed on this machine; the role scisoft.julia_depots.cvmfs_stratum0 installs it"
         )
-    return process.run([PROGRAM, *arguments], environment(), timeout=time_limit, cwd="/")
+    return process.run([PROGRAM, *arguments], environment(), timeout=time_limit, cwd="/", output_limit=output_limit)
 
 
-def must_run(arguments: Sequence[str], purpose: str, time_limit: float | None = 600) -> process.Completed:
+def must_run(
+    arguments: Sequence[str], purpose: str, time_limit: float | None = 600, output_limit: int = OUTPUT_BYTES
+) -> process.Completed:
     """Run ``cvmfs_server``, which must succeed.
 
     :param purpose: what fails when it does not, for the message: ``the tag v1 cannot be removed``.
     :raises ServerError: it did not.
     """
-    completed = run(arguments, time_limit)
+    completed = run(arguments, time_limit, output_limit)
     if not completed.ok:
         raise ServerError(f"{purpose}: {said(completed)}", **completed.details())
     return completed

@@ -142,10 +142,7 @@ def _try_abort(repository: Repository) -> process.Completed | None:
 
 def is_closed(repository: Repository) -> bool:
     """Whether no transaction is open, and the mounts are those of the newest revision."""
-    if os.path.exists(repository.transaction_lock) or "unhealthy" in server.remarks(repository):
-        return False
-    options = repository.mount_options()
-    return not options or "ro" in options
+    return not os.path.exists(repository.transaction_lock) and server.is_healthy(repository)
 
 
 def mount(repository: Repository) -> None:

@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Iterator, Mapping
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import ownership, server, session, whitelist
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import (
+    ownership,
+    server,
+    session,
+    tags,
+    whitelist,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError, InputError, ServerError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import fault_of_repository
@@ -29,6 +36,18 @@ ARGUMENT_SPEC = {
     "whitelist_days": {"type": "int", "default": 7},
     "lock_timeout": {"type": "int", "default": 600},
 }
+
+
+@dataclass
+class Opened:
+    """A transaction that is open.
+
+    :param cloned: whether it began with the clone that was asked for.
+    :param warnings: what has to be told, complete once it is published.
+    """
+
+    cloned: bool
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -58,19 +77,23 @@ def around(
     tag: str = "",
     lease: str = "",
     template: tuple[str, str] | None = None,
-) -> Iterator[list[str]]:
+) -> Iterator[Opened]:
     """Publish what is done within, or nothing. The repository is held by :func:`ownership.exclusive`.
 
     :param purpose: in words that follow ``to``; also the description of the tag.
     :param lease: path to be leased from a gateway.
-    :param template: two paths; the second begins as a clone of the first.
-    :returns: a list that warnings are added to.
+    :param template: two paths; the second begins as a clone of the first, where that can be had.
     """
-    warnings: list[str] = []
-    _open(repository, ownership.this_process(purpose), lease, template)
+    owner = ownership.this_process(purpose)
+    _open(repository, owner, lease, template)
+    opened = Opened(template is not None and os.path.isdir(os.path.join(repository.mount, template[1])))
+    if template and not opened.cloned:
+        # The mount did not follow to the revision with the clone: that can happen while others read there.
+        session.abort(repository)
+        _open(repository, owner, lease)
     try:
-        yield warnings
-        warnings += session.publish(
+        yield opened
+        opened.warnings += session.publish(
             repository, tag, purpose, wait=options.open_files_timeout, force=options.force
         ).warnings
     except BaseException as error:
@@ -110,11 +133,7 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     :raises InputError: what was given cannot be.
     :raises BusyError: a transaction of somebody else is open.
     """
-    fault = fault_of_repository(params["repository"])
-    if fault:
-        raise InputError([f"repository: {fault}"])
-    if params["lifetime"] <= 0:
-        raise InputError([f"lifetime: {params['lifetime']} is not a number of seconds above 0"])
+    _validate(params)
     repository = Repository(params["repository"])
     settings = server.require(repository)
     result: dict[str, Any] = {"changed": False, "actions": [], "recovered": [], "warnings": []}
@@ -123,6 +142,18 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     else:
         _end(repository, params, check_mode, result)
     return dict(result, revision=repository.manifest().revision, path=repository.mount)
+
+
+def _validate(params: Mapping[str, Any]) -> None:
+    found = {
+        "repository": fault_of_repository(params["repository"]),
+        "tag": tags.fault_of_name(params["tag"]) if params["tag"] else None,
+        "message": tags.fault_of_description(params["message"]),
+        "lifetime": None if params["lifetime"] > 0 else f"{params['lifetime']} is not a number of seconds above 0",
+    }
+    faults = [f"{name}: {fault}" for name, fault in found.items() if fault]
+    if faults:
+        raise InputError(faults)
 
 
 def _is_own(repository: Repository, run: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Sequence
 
@@ -23,8 +23,6 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.release impor
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Held, Step
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import names
-
-INCOMING, REMOVING = ".incoming-", ".removing-"
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,15 @@ class Delivery:
 
 
 class Store(ABC):
-    """A place for releases, below ``root`` as clients see it."""
+    """A place for releases, below ``root`` as clients see it.
+
+    ``actions`` are what was done beside the steps of a plan, and ``warnings`` are for whoever publishes.
+    """
 
     def __init__(self, root: str) -> None:
         self.layout = Layout(root)
+        self.actions: list[dict[str, str]] = []
+        self.warnings: list[str] = []
 
     @abstractmethod
     def exclusive(self, wait: float) -> AbstractContextManager[list[dict[str, str]]]:
@@ -54,34 +57,48 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """All that is done within becomes visible, or nothing."""
+    def transaction(
+        self, environment: str, todo: Sequence[Step], delivery: Delivery | None
+    ) -> AbstractContextManager[None]:
+        """All that is done within becomes visible, or nothing.
+
+        :param todo: the steps that will be taken.
+        """
 
     @abstractmethod
     def revision(self) -> int | None:
         """The revision that readers get, where the store counts them."""
 
+    @abstractmethod
+    def left_behind(self) -> list[dict[str, str]]:
+        """What a dead run has left, as :meth:`exclusive` will tell it once that is put right."""
+
     # --- reading
+
+    @property
+    def published(self) -> Layout:
+        """Where what readers get is read on this machine, also while a transaction is open."""
+        return self.layout
 
     def held(self, environment: str) -> Held:
         """What there is of an environment."""
-        folder = self.layout.releases(environment)
+        layout = self.published
         releases = []
-        for name in names(folder):
+        for name in names(layout.releases(environment)):
             if RELEASE_ID.match(name):
-                record = read_json(self.layout.release(environment, name).record) or {}
+                record = read_json(layout.release(environment, name).record) or {}
                 releases.append((name, str(record.get("published", ""))))
         releases.sort(key=lambda item: (item[1], item[0]), reverse=True)
         return Held(
             releases=releases,
-            # An activation that died between its two links counts as not begun; clear() takes it back.
-            current=_link(_new(self.layout.previous(environment))) or _link(self.layout.current(environment)),
-            previous=_link(self.layout.previous(environment)),
+            # An activation that died between its two links counts as not begun: it is taken back.
+            current=link_of(new_link(layout.previous(environment))) or link_of(layout.current(environment)),
+            previous=link_of(layout.previous(environment)),
             julias=frozenset(self._julias()),
         )
 
     def _julias(self) -> Iterator[tuple[str, str]]:
-        folder = os.path.join(self.layout.root, "julia")
+        folder = self.published.julias
         for version in names(folder):
             for arch in names(os.path.join(folder, version)):
                 if not arch.startswith("."):
@@ -89,7 +106,7 @@ class Store(ABC):
 
     def julia_record(self, version: str, arch: str) -> dict[str, Any]:
         """What a published Julia says of itself; empty where it has no record."""
-        return read_json(os.path.join(self.layout.julia(version, arch), RECORD)) or {}
+        return read_json(os.path.join(self.published.julia(version, arch), RECORD)) or {}
 
     # --- writing, within a transaction
 
@@ -106,23 +123,13 @@ class Store(ABC):
         elif step.status == "removed":
             self._remove(self.layout.release(environment, step.id).path)
 
+    @abstractmethod
     def _add(self, source: str, destination: str, finish: Callable[[str], None]) -> None:
-        folder, name = os.path.split(destination)
-        os.makedirs(folder, exist_ok=True)
-        incoming = os.path.join(folder, INCOMING + name)
-        try:
-            copy_tree(source, incoming)
-            finish(incoming)
-            self.settle(incoming)
-            os.rename(incoming, destination)
-        except BaseException:
-            with suppress(OSError):  # what cannot be removed is a leftover, which the next run tells
-                remove_tree(incoming)
-            raise
+        """Add a copy of a folder, whole; ``finish`` is called with it before anybody can see it."""
 
     @abstractmethod
-    def settle(self, folder: str) -> None:
-        """Make sure that a copy outlives a crash of the machine before it gets its name."""
+    def _remove(self, path: str) -> None:
+        """Take a folder out."""
 
     def _activate(self, environment: str, release: str, previous: str | None) -> None:
         """Move both links. While the new ``previous`` waits for its place, it tells what was current before."""
@@ -130,55 +137,9 @@ class Store(ABC):
         if previous:
             links.append((self.layout.previous(environment), previous))
         for link, target in reversed(links):
-            os.symlink(self.layout.link_target(target), _new(link))
+            os.symlink(self.layout.link_target(target), new_link(link))
         for link, _target in links:
-            os.replace(_new(link), link)
-
-    def _remove(self, path: str) -> None:
-        folder, name = os.path.split(path)
-        removing = os.path.join(folder, REMOVING + name)
-        os.rename(path, removing)
-        remove_tree(removing)
-
-    def leftovers(self) -> list[str]:
-        """Paths that a dead run left: half a copy, half a removal, a link without its place."""
-        found = []
-        julia = os.path.join(self.layout.root, "julia")
-        for version in names(julia):
-            found += _hidden(os.path.join(julia, version))
-        for environment in names(self.layout.environments):
-            found += _hidden(self.layout.releases(environment))
-            for link in (self.layout.current(environment), self.layout.previous(environment)):
-                if os.path.lexists(_new(link)):
-                    found.append(_new(link))
-        return found
-
-    def clear(self, paths: Sequence[str]) -> list[dict[str, str]]:
-        """Remove leftovers; what was recovered, one entry each."""
-        recovered = []
-        for path in paths:
-            if not os.path.islink(path):
-                remove_tree(path)
-            else:
-                recovered += self._take_back(path)
-                os.unlink(path)
-            recovered.append(removed_leftover(path))
-        return recovered
-
-    def _take_back(self, link: str) -> list[dict[str, str]]:
-        """Undo the activation that left ``previous.new``, if it came as far as ``current``."""
-        environment = os.path.basename(os.path.dirname(link))
-        before, current = _link(link), self.layout.current(environment)
-        if link != _new(self.layout.previous(environment)) or _link(current) == before:
-            return []
-        os.symlink(self.layout.link_target(before), _new(current))
-        os.replace(_new(current), current)
-        return [{"what": "current", "path": current, "status": "taken back"}]
-
-
-def removed_leftover(path: str) -> dict[str, str]:
-    """An entry of ``recovered``."""
-    return {"what": "leftover", "path": path, "status": "removed"}
+            os.replace(new_link(link), link)
 
 
 @contextmanager
@@ -232,16 +193,12 @@ def remove_tree(path: str) -> None:
         shutil.rmtree(path)
 
 
-def _new(link: str) -> str:
+def new_link(link: str) -> str:
     """Where a link is made before it takes its place."""
     return f"{link}.new"
 
 
-def _hidden(folder: str) -> list[str]:
-    return [os.path.join(folder, name) for name in names(folder) if name.startswith((INCOMING, REMOVING))]
-
-
-def _link(path: str) -> str | None:
+def link_of(path: str) -> str | None:
     try:
         return os.path.basename(os.readlink(path))
     except OSError:

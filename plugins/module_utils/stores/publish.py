@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any, Mapping
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation, trees
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.transaction import Options
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError, StoreError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import RECORD, fault_of_tree
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import INCOMPLETE
@@ -19,13 +21,16 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
     LAYOUT,
     RELEASE_ID,
+    STORES,
     Release,
     fault_of_name,
-    fault_of_path,
+    faults_of_store,
     read_json,
+    store_root,
     write_json,
 )
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Delivery, Store, removed_leftover
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Delivery, Store
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.cvmfs import CvmfsStore
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.directory import DirectoryStore
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import (
     Held,
@@ -48,9 +53,11 @@ ARGUMENT_SPEC = {
         "type": "dict",
         "required": True,
         "options": {
-            "type": {"type": "str", "choices": ["directory"], "required": True},
-            "path": {"type": "path", "required": True},
+            "type": {"type": "str", "choices": list(STORES), "required": True},
+            "repository": {"type": "str"},
+            "path": {"type": "path"},
         },
+        "required_if": [("type", "directory", ("path",)), ("type", "cvmfs", ("repository",))],
     },
     "environment": {"type": "str", "required": True},
     "state": {"type": "str", "choices": list(STATES), "default": "published"},
@@ -62,6 +69,9 @@ ARGUMENT_SPEC = {
     "activate": {"type": "bool", "default": True},
     "keep": {"type": "int", "default": 0},
     "lock_timeout": {"type": "int", "default": 600},
+    "force": {"type": "bool", "default": False},
+    "open_files_timeout": {"type": "int", "default": 60},
+    "whitelist_days": {"type": "int", "default": 7},
     "_bundle": {"type": "path"},
 }
 REQUIRED_IF = [
@@ -84,39 +94,61 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     os.umask(0o022)
     _validate(params)
-    store = DirectoryStore(params["store"]["path"].rstrip("/"))
+    store = _store(params)
     environment = params["environment"]
     wanted = _wanted(params)
-    held = store.held(environment)
-    todo = steps(held, wanted)
-    if params["state"] == "published":
-        _compare_julias(params, store, held)
-    left = store.leftovers()
-    if check_mode or not (todo or left):
-        return _result(store, environment, held, todo, [removed_leftover(path) for path in left], happened=False)
+    left = store.left_behind()
+    if check_mode and any(entry["what"] in ("mount", "transaction") for entry in left):
+        store.warnings.append(f"store: what {store.layout.root} holds is seen once what a dead run left is put right")
+        return _result(store, environment, Held(), [], left, happened=False)
+    if check_mode or not left:
+        held, todo = _plan(params, store, wanted)
+        if check_mode or not todo:
+            return _result(store, environment, held, todo, left, happened=False)
     with store.exclusive(params["lock_timeout"]) as recovered:
-        held = store.held(environment)  # another writer may have been there while we waited
-        todo = steps(held, wanted)
-        if params["state"] == "published":
-            _compare_julias(params, store, held)
+        _held, todo = _plan(params, store, wanted)  # another writer may have been there while we waited
         delivery = _delivery(params, store) if params["state"] == "published" else None
         if todo:
-            with store.transaction():
+            with store.transaction(environment, todo, delivery):
                 for step in todo:
                     store.take(environment, step, delivery)
         return _result(store, environment, store.held(environment), todo, recovered, happened=True)
 
 
+def _store(params: Mapping[str, Any]) -> Store:
+    root = store_root(_given(params["store"]))
+    if params["store"]["type"] == "directory":
+        return DirectoryStore(root)
+    options = Options(
+        force=params["force"],
+        open_files_timeout=params["open_files_timeout"],
+        whitelist_days=params["whitelist_days"],
+    )
+    return CvmfsStore(Repository(params["store"]["repository"]), root, options)
+
+
+def _given(store: Mapping[str, Any]) -> dict[str, Any]:
+    """A store without what was left out."""
+    return {key: value for key, value in store.items() if value is not None}
+
+
+def _plan(params: Mapping[str, Any], store: Store, wanted: Wanted) -> tuple[Held, list[Step]]:
+    """What the store holds, and the steps from there to what is wanted."""
+    held = store.held(params["environment"])
+    todo = steps(held, wanted)
+    if params["state"] == "published":
+        _compare_julias(params, store, held)
+    return held, todo
+
+
 def _validate(params: Mapping[str, Any]) -> None:
     faults = []
-    for name, fault in (
-        ("environment", fault_of_name(params["environment"])),
-        ("store: path", fault_of_path(params["store"]["path"])),
-    ):
-        if fault:
-            faults.append(f"{name}: {fault}")
+    fault = fault_of_name(params["environment"])
+    if fault:
+        faults.append(f"environment: {fault}")
+    faults += [f"store: {fault}" for fault in faults_of_store(_given(params["store"]))]
     path = params["store"]["path"]
-    if os.path.lexists(path) and not os.path.isdir(path):
+    if params["store"]["type"] == "directory" and os.path.lexists(path) and not os.path.isdir(path):
         faults.append(f"store: path: {path} is not a folder")
     release = params["release"]
     names = ("previous",) if params["state"] == "active" else ()
@@ -255,7 +287,7 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
             "julia": version,
             "inputs": params["inputs"],
             "architectures": {arch: read_json(staged.build(arch)) for arch in staged.architectures()},
-            "size": trees.count(folder).as_dict(),
+            "size": trees.count(params["source"]).as_dict(),
         },
     )
 
@@ -281,12 +313,13 @@ def _result(
             if step.status == "activated":
                 current, previous = step.id, current
     return {
-        "changed": bool(todo or recovered),
+        "changed": bool(todo or recovered or store.actions),
         "release": current,
         "previous": previous,
         "releases": [{"release": release, "published": published} for release, published in held.releases],
-        "actions": [step.action() for step in todo],
+        "actions": [*store.actions, *(step.action() for step in todo)],
         "recovered": recovered,
         "revision": store.revision(),
         "path": store.layout.current(environment),
+        "warnings": store.warnings,
     }

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A store in a CernVM-FS repository: each change is one transaction of its server, and readers follow its revisions."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Callable, Iterator, Sequence
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import (
+    catalogs,
+    ownership,
+    server,
+    tags,
+    transaction,
+    whitelist,
+)
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import Layout
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import (
+    Delivery,
+    Store,
+    copy_tree,
+    explained,
+    remove_tree,
+)
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Step
+
+CATALOG = (catalogs.MARKER,)  # placed once a copy is complete, and no part of what is compared
+WORTH_CLONING = 0.5  # of the entries must be as in the release that is cloned; taking others out costs as much
+
+
+class CvmfsStore(Store):
+    """Releases below a path of a repository, on the server that publishes it.
+
+    :param root: the store as clients see it, below ``/cvmfs/<repository>``.
+    """
+
+    def __init__(self, repository: Repository, root: str, options: transaction.Options) -> None:
+        super().__init__(root)
+        self.repository = repository
+        self.path = os.path.relpath(root, repository.mount)
+        self.options = options
+        self.settings = server.require(repository)
+        self._template: tuple[str, trees.Difference] | None = None  # a clone that a release begins with, while it opens
+
+    @property
+    def published(self) -> Layout:
+        return Layout(os.path.normpath(os.path.join(self.repository.read_only, self.path)))
+
+    @contextmanager
+    def exclusive(self, wait: float) -> Iterator[list[dict[str, str]]]:
+        with ownership.exclusive(self.repository, wait, f"publish in {self.layout.root}") as recovered:
+            yield recovered
+
+    def left_behind(self) -> list[dict[str, str]]:
+        return ownership.left_behind(self.repository)
+
+    def revision(self) -> int:
+        return self.repository.manifest().revision
+
+    @contextmanager
+    def transaction(self, environment: str, todo: Sequence[Step], delivery: Delivery | None) -> Iterator[None]:
+        renewed, warnings = whitelist.keep_valid(self.repository, self.options.whitelist_days)
+        self.actions += renewed
+        self.warnings += warnings
+        gateway = transaction.is_gateway(self.settings)
+        # A template that cannot be cloned leaves a gateway's lease taken (2.12, publish/repository_transaction.cc).
+        template = None if gateway else self._choose_template(environment, todo, delivery)
+        with explained(self.layout.root), transaction.around(
+            self.repository,
+            purpose=_purpose(environment, todo),
+            options=self.options,
+            tag=tags.publish_tag(environment, _release_of(todo), datetime.now(timezone.utc)),
+            lease=self.path if gateway and self.path != "." else "",
+            template=template,
+        ) as opened:
+            if not opened.cloned:
+                self._template = None
+            yield
+        self.warnings += opened.warnings
+
+    def _choose_template(
+        self, environment: str, todo: Sequence[Step], delivery: Delivery | None
+    ) -> tuple[str, str] | None:
+        """The paths in the repository of the current release and of the one that can begin as its clone, if one can."""
+        self._template = None
+        new = next((step.id for step in todo if step.status == "published" and step.what == "release"), None)
+        current = self.held(environment).current
+        if new is None or current is None or delivery is None:
+            return None
+        there = self.published.release(environment, current).path
+        found = trees.difference(delivery.source, there, CATALOG)
+        if found.unchanged < WORTH_CLONING * found.total:
+            return None
+        self._template = (self.layout.release(environment, new).path, found)
+        return tuple(
+            os.path.relpath(self.layout.release(environment, release).path, self.repository.mount)
+            for release in (current, new)
+        )
+
+    def _add(self, source: str, destination: str, finish: Callable[[str], None]) -> None:
+        if self._template and self._template[0] == destination:
+            trees.update(source, destination, self._template[1])
+        else:
+            os.makedirs(os.path.dirname(destination), exist_ok=True)
+            copy_tree(source, destination)
+        finish(destination)
+        plan = catalogs.plan(source)
+        catalogs.place(destination, plan)
+        self.warnings += plan.warnings
+
+    def _remove(self, path: str) -> None:
+        remove_tree(path)
+
+
+def _release_of(todo: Sequence[Step]) -> str:
+    """The release that a transaction is about: what becomes current, or is published, or is removed."""
+    for status in ("activated", "published", "removed"):
+        for step in todo:
+            if step.status == status:
+                return step.id
+    return "julia"
+
+
+def _purpose(environment: str, todo: Sequence[Step]) -> str:
+    verbs = {"added": "add", "published": "publish", "activated": "activate", "removed": "remove"}
+    return f"{environment}: " + ", ".join(f"{verbs[step.status]} {step.what} {step.id}" for step in todo)
