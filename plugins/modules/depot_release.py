@@ -222,6 +222,12 @@ revision:
   description: The revision that readers get, where the store counts them.
   returned: success
   type: int
+removed_bytes:
+  description:
+    - Bytes of the releases that were removed, as their records tell, or would be in check mode. In CernVM-FS a garbage
+      collection gives their space back later.
+  returned: success
+  type: int
 path:
   description: Path of the link to the current release.
   returned: success

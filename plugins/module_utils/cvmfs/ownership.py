@@ -114,7 +114,7 @@ def owner_of(repository: Repository) -> Owner | None:
 def is_unchanged(repository: Repository) -> bool:
     """Whether a transaction has changed nothing yet: the upper layer of its overlay is empty."""
     try:
-        return "rw" in repository.mount_options() and not os.listdir(repository.changes)
+        return repository.settings().get("CVMFS_UNION_FS_TYPE") == "overlayfs" and not os.listdir(repository.changes)
     except OSError:
         return False
 

@@ -260,6 +260,7 @@ def must_run(
 
 
 def said(completed: process.Completed) -> str:
-    """What a command of the server gave as its reason: the last lines of what it wrote."""
-    lines = [line.strip() for line in (completed.stderr or completed.stdout).splitlines() if line.strip()]
+    """What a command of the server gave as its reason: the last lines of what it wrote before any stack trace."""
+    text = (completed.stderr.strip() or completed.stdout).partition("Stacktrace:")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "; ".join(lines[-3:]) or f"{PROGRAM} ended with status {completed.returncode} and said nothing"

@@ -88,7 +88,7 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     The store is read first without any lock; where nothing is to be done, no lock is taken and no transaction opened.
 
     :returns: the module's result: ``changed``, ``release``, ``previous``, ``releases``, ``actions``, ``recovered``,
-        ``revision``.
+        ``revision``, ``removed_bytes``.
     :raises InputError: what was given cannot be published; nothing was touched.
     :raises StoreError: the store cannot do it; it is as it was.
     """
@@ -100,19 +100,22 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     left = store.left_behind()
     if check_mode and any(entry["what"] in ("mount", "transaction") for entry in left):
         store.warnings.append(f"store: what {store.layout.root} holds is seen once what a dead run left is put right")
-        return _result(store, environment, Held(), [], left, happened=False)
+        return dict(_result(store, environment, Held(), [], left, happened=False), removed_bytes=0)
     if check_mode or not left:
         held, todo = _plan(params, store, wanted)
         if check_mode or not todo:
-            return _result(store, environment, held, todo, left, happened=False)
+            would = _result(store, environment, held, todo, left, happened=False)
+            return dict(would, removed_bytes=_removed_bytes(store, environment, todo))
     with store.exclusive(params["lock_timeout"]) as recovered:
         _held, todo = _plan(params, store, wanted)  # another writer may have been there while we waited
+        removed = _removed_bytes(store, environment, todo)
         delivery = _delivery(params, store) if params["state"] == "published" else None
         if todo:
             with store.transaction(environment, todo, delivery):
                 for step in todo:
                     store.take(environment, step, delivery)
-        return _result(store, environment, store.held(environment), todo, recovered, happened=True)
+        done = _result(store, environment, store.held(environment), todo, recovered, happened=True)
+        return dict(done, removed_bytes=removed)
 
 
 def _store(params: Mapping[str, Any]) -> Store:
@@ -139,6 +142,14 @@ def _plan(params: Mapping[str, Any], store: Store, wanted: Wanted) -> tuple[Held
     if params["state"] == "published":
         _compare_julias(params, store, held)
     return held, todo
+
+
+def _removed_bytes(store: Store, environment: str, todo: list[Step]) -> int:
+    """Bytes of the releases that are to be removed, as their records tell."""
+    records = [
+        read_json(store.published.release(environment, step.id).record) for step in todo if step.status == "removed"
+    ]
+    return sum(record["size"]["bytes"] for record in records if record and "size" in record)
 
 
 def _validate(params: Mapping[str, Any]) -> None:
