@@ -45,9 +45,9 @@ test-unit test-julia test-sanity test-integration test-site:
 	@scripts/bootstrap test
 	@$(BIN)/python scripts/test $(@:test-%=%)
 
-test-cvmfs: ## Hold an emulated CernVM-FS server, and the real one where it is installed, to one contract (not part of test)
+test-cvmfs: ## Run the tests of CernVM-FS with the real server and client alone, and say what is installed of them
 	@scripts/bootstrap test
-	@$(BIN)/python -m pytest tests/cvmfs
+	@$(BIN)/python -m pytest tests/cvmfs -k real
 
 bench: ## Measure, and print a table and JSON
 	@scripts/bootstrap test

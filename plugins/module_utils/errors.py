@@ -21,6 +21,9 @@ class DepotError(Exception):
         self.message = message
         self.details = details
 
+    def __str__(self) -> str:
+        return self.message
+
     def result(self) -> dict[str, Any]:
         """The error as arguments of ``fail_json``."""
         return dict(self.details, msg=self.message)

@@ -70,3 +70,18 @@ def read_holder(descriptor: int) -> str:
         return "process {pid} on {host}, since {since}, to {purpose}".format(**holder)
     except (ValueError, KeyError, TypeError):
         return "an unknown process"
+
+
+def is_held(path: str) -> bool:
+    """Whether some living process holds a flock on a file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not hinder each other
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -173,7 +173,7 @@ def _kill_group(process: subprocess.Popen) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL) if polite else (signal.SIGKILL,):
         try:
             os.killpg(process.pid, number)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # none is left, or only such as others own, and clear up for it
             break
         if number == signal.SIGTERM:
             try:

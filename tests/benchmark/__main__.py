@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmark import measures
+from tests.benchmark import cvmfs, measures
 from tests.benchmark.measures import ROOT, Figure
 
 
@@ -42,6 +42,10 @@ def julias() -> list[tuple[str, str]]:
 
 def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
     general = {"publishing": measures.publishing, "planning": measures.planning, "reading": measures.reading_depots}
+    if reason := cvmfs.unavailable():
+        print(f"SKIPPED the figures of CernVM-FS: {reason}", file=sys.stderr)
+    else:
+        general["cvmfs"] = cvmfs.publishing
     for name, measure in general.items():
         if only in name:
             place = folder / name

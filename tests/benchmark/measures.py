@@ -232,9 +232,11 @@ def publishing(folder: Path, times: int) -> list[Figure]:
             quiet(["sync", "--file-system", f"{place}.tmp"], dict(os.environ))
         os.rename(f"{place}.tmp", place)
 
+    store = json.dumps({"type": "directory", "path": str(folder / "store")})
+
     def ours() -> None:
         quiet(
-            [sys.executable, "-m", "tests.benchmark.publish", folder / "store", staged, f"{next(names):016x}"],
+            [sys.executable, "-m", "tests.benchmark.publish", store, staged, f"{next(names):016x}"],
             dict(os.environ),
             cwd=ROOT,
         )

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Publish a staged release as the module `depot_release` does, without Ansible around it.
 
-Arguments: root of the store, folder of the staged release, name of the release.
+Arguments: the store, as JSON; folder of the staged release; name of the release.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publis
 
 
 def main() -> None:
-    root, staged, release = sys.argv[1:]
+    store, staged, release = sys.argv[1:]
     templates = {path.name: path.read_text() for path in (ROOT / "plugins" / "release").iterdir()}
     with tempfile.TemporaryDirectory() as folder:
         julia = Path(folder) / "bin" / "julia"
@@ -35,7 +35,7 @@ def main() -> None:
         bundle.write_text(json.dumps(templates))
         params = {name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}
         params.update(
-            store={"type": "directory", "path": root},
+            store=json.loads(store),
             environment="many",
             release=release,
             source=staged,

@@ -6,13 +6,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cvmfs.servers import KINDS, Emulated, Server, remove_abandoned
+from tests.cvmfs.servers import KINDS, Emulated, Real, Server, remove_abandoned
 
 IDLE = "stratum0 / local"
+PROGRAMS = ("cvmfs_server", "cvmfs2", "cvmfs_config", "attr", "apachectl")
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is installed of CernVM-FS, and why the real server is not used where it is not."""
+    found = [f"{name}: {shutil.which(name) or 'not installed'}" for name in PROGRAMS]
+    reason = Real.unavailable()
+    version = "" if reason else f" {Real.version()}"
+    return [f"real server of CernVM-FS{version}: {reason or 'used'}", f"programs: {', '.join(found)}"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -293,6 +293,13 @@ class Real(Server):
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PATH": _path_without_emulation(), "LC_ALL": "C.UTF-8"}
 
+    @classmethod
+    def version(cls) -> str:
+        """The version that the server says it has."""
+        answer = cls("").run("help")
+        found = re.search(r"CernVM-FS Server Tool (\S+)", answer.stdout + answer.stderr)
+        return found[1] if found else "of unknown version"
+
     def _signalled(self, moment: str, number: int, *arguments: str) -> subprocess.Popen:
         """Publish, and send the process group a signal at a moment."""
         process = self.start("publish", *arguments, self.name)

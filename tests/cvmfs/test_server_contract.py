@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import re
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -745,6 +747,109 @@ def test_garbage_collection(another_server: Callable[..., Server]) -> None:
     check(server)
     assert server.run("rollback", "-f", "-t", "v1", server.name).status == 0
     assert (server.path / "file").read_text() == "1"
+
+
+def test_what_garbage_collection_removed(another_server: Callable[..., Server], tmp_path: Path) -> None:
+    """The log of deletions, and the statistics, which count bytes where they are told to."""
+    server = another_server("-z", "-g")
+    log = tmp_path / "deleted"
+    statistics = server.spool / "stats.db"
+    for counted in (False, True):
+        if counted:
+            server.configure("CVMFS_EXTENDED_GC_STATS=true")
+        for _number in range(3):
+            publish_file(server, "file", os.urandom(20_000).hex())
+        before = _collections(statistics)
+        dry = server.run("gc", "-f", "-d", "-r", "0", "-L", str(log), server.name)
+        assert (dry.status, dry.stderr) == (0, "")
+        assert _collections(statistics) == before
+        listed = _deleted(log)
+        log.unlink()
+        assert server.run("gc", "-f", "-r", "0", "-L", str(log), server.name).status == 0
+        assert 0 < len(listed) <= len(_deleted(log))
+        assert all(re.fullmatch("[0-9a-f]{40}[CHMX]?", name) for name in _deleted(log))
+        assert sum(name.endswith("C") for name in _deleted(log)) >= 2
+        size = _collections(statistics)[-1]
+        assert (size is not None and size > 20_000) if counted else size in (None, "")
+        log.unlink()
+    check(server)
+
+
+def _deleted(log: Path) -> list[str]:
+    lines = log.read_text().splitlines()
+    assert lines[0].startswith("# Garbage Collection started at ")
+    assert lines[-2].startswith("# Garbage Collection finished at ")
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _collections(statistics: Path) -> list[int | None]:
+    """The bytes of each garbage collection, as far as they were counted."""
+    if not statistics.is_file():
+        return []
+    with closing(sqlite3.connect(statistics)) as connection:
+        try:
+            rows = connection.execute("SELECT sz_condemned_bytes FROM gc_statistics ORDER BY gc_id").fetchall()
+        except sqlite3.OperationalError:  # there has been none
+            return []
+    return [row[0] for row in rows]
+
+
+def test_keys_of_which_some_are_missing(server: Server) -> None:
+    other = server.another()
+    key = Path(f"/etc/cvmfs/keys/{other.name}.crt")
+    try:
+        key.write_bytes(Path(f"/etc/cvmfs/keys/{server.name}.crt").read_bytes())
+        answer = other.run("mkfs", "-o", "root", other.name)
+        assert answer.status == 1
+        assert answer.stdout.endswith("Importing CernVM-FS Master Key and Certificate from '/etc/cvmfs/keys'... ")
+        missing = key.with_suffix(".masterkey")
+        assert answer.stderr == f"cp: cannot stat '{missing}': No such file or directory\nfail!\n"
+    finally:
+        other.destroy()
+
+
+def test_snapshots_of_a_replica(server: Server, tmp_path: Path) -> None:
+    replica = server.another()
+    url, key = f"http://localhost/cvmfs/{server.name}", Path(f"/etc/cvmfs/keys/{server.name}.pub")
+    try:
+        answer = replica.run("add-replica", "-o", "root", "-n", replica.name, "-g", "nightly", url, str(key))
+        assert answer.status == 0, answer
+        assert "CVMFS_SNAPSHOT_GROUP=nightly\n" in (replica.configuration / "server.conf").read_text()
+        again = replica.run("add-replica", "-o", "root", "-n", replica.name, url, str(key))
+        assert again == Answer(1, "", f"There is already a Stratum1 repository {replica.name}\n")
+
+        settings = replica.configuration / "replica.conf"
+        right = settings.read_text()
+        missing = tmp_path / "missing.pub"
+        settings.write_text(right.replace(str(key), str(missing)))
+        answer = replica.run("snapshot", replica.name)
+        assert answer.status == 1
+        assert answer.stderr == f"failed to load public repo key '{missing}'\nfailed to initialize CVMFS signatures\n"
+        settings.write_text(right)
+
+        lock = replica.spool / "is_updating.lock"
+        with open(lock, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            answer = replica.run("snapshot", "-t", replica.name)
+            assert answer == Answer(1, "another update is in progress... aborting\n", "")
+            answer = replica.run("snapshot", replica.name)
+            assert answer == Answer(1, "an initial snapshot is in progress... aborting\n", "")
+        answer = replica.run("snapshot", replica.name)
+        assert (answer.status, answer.stderr) == (0, "")
+        assert answer.stdout.startswith("Initial snapshot\nCernVM-FS: replicating from ")
+        assert f"CernVM-FS: using public key(s) {key}\n" in answer.stdout
+        assert f"\nServing revision {server.revision}\n" in answer.stdout
+        assert (replica.storage / ".cvmfs_last_snapshot").is_file()
+
+        with open(lock, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            waiting = replica.start("snapshot", replica.name)
+            assert waiting.stdout.readline() == "waiting for another update to finish...\n"
+        assert "Initial snapshot" not in waiting.stdout.read()
+        assert waiting.wait(60) == 0
+        waiting.stdout.close()
+    finally:
+        replica.destroy()
 
 
 def test_resign(server: Server) -> None:

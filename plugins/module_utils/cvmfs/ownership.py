@@ -174,7 +174,11 @@ def _settled(repository: Repository, deadline: float, wait: float, run: str) -> 
         owner = owner_of(repository)
         if run and owner and owner.run == run:
             return []
-        hindrance = "a publish or an abort goes on" if repository.is_publishing() else ""
+        hindrance = ""
+        if repository.is_publishing():
+            hindrance = "a publish or an abort goes on"
+        elif locks.is_held(repository.lock_of("collecting")):
+            hindrance = "a check or a garbage collection goes on"
         if not hindrance:
             if owner and _is_abandoned(owner):
                 return _recover(repository, owner)

@@ -8,7 +8,6 @@ Sources: ``cvmfs/server/cvmfs_server_*.sh`` and ``cvmfs/publish`` of CernVM-FS 2
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import re
@@ -18,7 +17,7 @@ import time
 from dataclasses import dataclass
 from typing import Sequence
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import locks, process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import published
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import ServerError
 
@@ -118,19 +117,13 @@ class Repository:
         """
         return published.manifest_of(self.published_at(self.settings()))
 
+    def lock_of(self, doing: str) -> str:
+        """The file on which the scripts hold a flock while they are ``collecting`` (or checking) or ``updating``."""
+        return os.path.join(self.spool, f"is_{doing}.lock")
+
     def is_publishing(self) -> bool:
         """Whether some living process publishes or aborts at this moment."""
-        try:
-            descriptor = os.open(self.publishing_lock, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not hinder each other
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return locks.is_held(self.publishing_lock)
 
     def mount_options(self) -> frozenset[str]:
         """How ``/cvmfs/<name>`` is mounted here (proc(5)), such as ``ro``; empty where it is not."""

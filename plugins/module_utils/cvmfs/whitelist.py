@@ -55,7 +55,8 @@ def renew(repository: Repository, days: int = 30) -> None:
     :raises ServerError: it cannot be.
     """
     server.must_run(
-        ["resign", "-d", str(days), repository.name], f"repository: {repository.name}: its whitelist cannot be renewed"
+        ["resign", "-f", "-d", str(days), repository.name],
+        f"repository: {repository.name}: its whitelist cannot be renewed",
     )
 
 

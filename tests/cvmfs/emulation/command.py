@@ -23,6 +23,7 @@ OPTIONS = {
     "transaction": "t:T:",
     "publish": "a:m:vfpn:",
     "abort": "f",
+    "alterfs": "m:",
     "mount": "a",
     "tag": "a:m:r:flx",
     "rollback": "t:f",
@@ -82,6 +83,7 @@ def _run(command: str, options: dict[str, str], removed: list[str], parameters: 
         return
     single: dict[str, Callable[[str], None]] = {
         "mkfs": lambda name: creation.mkfs(options, name),
+        "alterfs": lambda name: creation.alterfs(options, name),
         "info": upkeep.info,
         "transaction": lambda name: transactions.transaction(options, name),
         "publish": lambda name: transactions.publish(options, name),

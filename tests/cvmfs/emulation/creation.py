@@ -11,16 +11,33 @@ import os
 import pwd
 import re
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from .faults import step
 from .mounts import choose_mode, mounts_of, take_down
-from .repository import KEY_ENDINGS, KEYS, Repository, remove_files
+from .repository import KEY_ENDINGS, KEYS, Lock, Repository, remove_files
 from .speech import CommandError, answered_yes, say, silence
 from .tags import existing
 from .transactions import publish, transaction
 
 REPLICABLE = "This file marks the repository as replicatable to stratum 1 servers\n"
+# A real server on the same machine reads each public key in the folder of keys, whosever it is. The private part of
+# this one was thrown away.
+PUBLIC_KEY = """\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEApD92XrJYP2np1rRUOPBB
+wTLE9ZzJxPEz7I4YL+5tjE7TH0HgTg9IA6wXW7FRDNxVpU3hmd+1/r3f2c2Z0BNo
+pVsk/4BWRH0o9yD8XC6zpiS7IYKYxaQkS0y3e/t2uR/wTkbyNp5EPptb5rnRq7a6
+BAUhCfYYhvCfQ6HRvb/Y+ZHp1dyRhkX37trb5UsLftcjAOuOWjoVnbeSpCqP5zzc
+71q9ZeI2KL68VjqL+HnEZRAionElxr7y1hmJTaIhkKi0urKQ40v9VlcJlMwXI1Hl
+0SaFGbzTg+sA6sQzKQWk5Exi3Kg4BthNT6249uIH0bI9lJ4WmvcjecTx16z4OHFt
+2QIDAQAB
+-----END PUBLIC KEY-----
+"""
 
 
 def _require_new(repository: Repository, owner: str) -> None:
@@ -87,11 +104,18 @@ def _make_keys(repository: Repository) -> None:
     KEYS.mkdir(parents=True, exist_ok=True)
     present = [(KEYS / f"{repository.fqrn}.{ending}") for ending in KEY_ENDINGS]
     if any(path.is_file() for path in present):
-        say(f"Importing CernVM-FS Master Key and Certificate from '{KEYS}'... done")
+        say(f"Importing CernVM-FS Master Key and Certificate from '{KEYS}'... ", end="")
+        for path in present:
+            if not path.is_file():
+                raise CommandError(1, f"cp: cannot stat '{path}': No such file or directory\nfail!\n")
+            path.chmod(0o444 if path.suffix in (".pub", ".crt") else 0o400)
+            repository.give(path)
+        say("done")
         return
     say("Creating CernVM-FS Master Key and Self-Signed Certificate... ", end="")
     for path in present:
-        repository.write(path, f"the {path.suffix[1:]} of the emulated repository {repository.fqrn}\n")
+        text = f"the {path.suffix[1:]} of the emulated repository {repository.fqrn}\n"
+        repository.write(path, text + (PUBLIC_KEY if path.suffix == ".pub" else ""))
         path.chmod(0o444 if path.suffix in (".pub", ".crt") else 0o400)
     say("done")
 
@@ -120,6 +144,9 @@ def _make_folders(repository: Repository) -> None:
 def _initial_revision(repository: Repository) -> None:
     say("Creating Initial Repository... ", end="")
     mode = choose_mode(repository)
+    if mode == "plain":
+        configuration = repository.configuration / "server.conf"
+        configuration.write_text(configuration.read_text().replace("=overlayfs\n", "=none\n"))
     repository.settings_file.write_text(json.dumps({"mode": mode, "faults": []}, indent=2) + "\n")
     repository.give(repository.settings_file)
     repository.give(repository.configuration)
@@ -159,6 +186,20 @@ def _initial_commit(repository: Repository) -> None:
     path.write_text(f"New CernVM-FS repository for {repository.fqrn}\n")
     repository.give(path)
     publish({}, repository.fqrn)
+
+
+def alterfs(options: dict[str, str], name: str) -> None:
+    """``alterfs -m on|off FQRN``."""
+    repository = existing(name)
+    if os.geteuid() != 0:
+        raise CommandError(1, "Only root can alter a repository\n")
+    mark = repository.storage / ".cvmfs_master_replica"
+    if options["m"] == "off" and mark.exists():
+        mark.unlink()
+        say("Disallowing Replication of this Repository... done")
+    elif options["m"] == "on" and not mark.exists():
+        repository.write(mark, REPLICABLE)
+        say("Allowing Replication of this Repository... done")
 
 
 def rmfs(options: dict[str, str], names: list[str]) -> None:
@@ -218,15 +259,16 @@ def add_replica(options: dict[str, str], url: str, key: str) -> None:
         "CVMFS_SPOOL_DIR": str(replica.spool),
         "CVMFS_STRATUM0": url,
         "CVMFS_STRATUM1": options.get("w", f"http://localhost/cvmfs/{replica.fqrn}"),
-        "CVMFS_UPSTREAM_STORAGE": f"local,{replica.storage}/data/txn,{replica.storage}",
+        "CVMFS_UPSTREAM_STORAGE": options.get("u", f"local,{replica.storage}/data/txn,{replica.storage}"),
+        "CVMFS_SNAPSHOT_GROUP": options.get("g", ""),
     }
     if "z" in options:
         settings["CVMFS_AUTO_GC"] = "true"
     _configure(replica, settings)
     replica.give(replica.configuration)
     replica.give(replica.settings_file)
-    text = f"# Created by cvmfs_server.\nCVMFS_NUM_WORKERS=16\nCVMFS_PUBLIC_KEY={key}\n"
-    (replica.configuration / "replica.conf").write_text(text)
+    text = f"CVMFS_NUM_WORKERS=16\nCVMFS_PUBLIC_KEY={key}\nCVMFS_HTTP_TIMEOUT=10\nCVMFS_HTTP_RETRIES=3\n"
+    (replica.configuration / "replica.conf").write_text(f"# Created by cvmfs_server.\n{text}")
     say("Creating Configuration Files... done")
     for path in (replica.storage, replica.store, replica.store / "revisions", replica.spool):
         replica.folder(path)
@@ -239,6 +281,28 @@ def add_replica(options: dict[str, str], url: str, key: str) -> None:
     )
 
 
+@contextmanager
+def updating(replica: Repository, abort_on_conflict: bool = False) -> Iterator[None]:
+    """Hold a replica as ``acquire_update_lock`` does, after another snapshot or garbage collection.
+
+    Raises:
+        CommandError: with status 1 if it is not to be waited for, or is the first snapshot
+    """
+    lock = Lock(replica.spool / "is_updating.lock")
+    if not lock.acquire():
+        if abort_on_conflict:
+            raise CommandError(1, stdout="another update is in progress... aborting\n")
+        if not (replica.storage / ".cvmfs_last_snapshot").is_file():
+            raise CommandError(1, stdout="an initial snapshot is in progress... aborting\n")
+        say("waiting for another update to finish...")
+        while not lock.acquire():
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def snapshot(options: dict[str, str], names: list[str]) -> None:
     """``snapshot [-t] FQRN``: bring a replica to what its stratum-0 publishes."""
     replicas = [existing(name, ".") for name in names]
@@ -248,13 +312,32 @@ def snapshot(options: dict[str, str], names: list[str]) -> None:
             raise CommandError(1, stdout=f"Repository {replica.fqrn} is not a stratum 1 repository\n")
         if not replica.user_is_owner_or_root:
             raise CommandError(1, stdout=f"Permission denied: Repository {replica.fqrn} is owned by {replica.owner}\n")
-        _pull(replica, _source(replica.configured["CVMFS_STRATUM0"]))
+        with updating(replica, "t" in options):
+            _pull(replica, _source(replica.configured["CVMFS_STRATUM0"]))
+            replica.write(replica.storage / ".cvmfs_last_snapshot", time.strftime("%c UTC\n", time.gmtime()))
+
+
+def _require_key(replica: Repository, source: Repository) -> None:
+    """The public key must be that of the repository.
+
+    Raises:
+        CommandError: with status 1 if it is not
+    """
+    text = (replica.configuration / "replica.conf").read_text()
+    key = Path(re.search("^CVMFS_PUBLIC_KEY=(.*)$", text, re.M)[1].strip('"'))
+    if not key.is_file():
+        text = f"failed to load public repo key '{key}'\nfailed to initialize CVMFS signatures\n"
+        raise CommandError(1, text)
+    say(f"CernVM-FS: using public key(s) {key}")
+    if key.read_bytes() != (KEYS / f"{source.fqrn}.pub").read_bytes() or source.whitelist_expired:
+        raise CommandError(1, "failed to fetch manifest (8 - bad whitelist)\n")
 
 
 def _pull(replica: Repository, source: Repository) -> None:
     if not (replica.storage / ".cvmfspublished").is_file():
         say("Initial snapshot")
     say(f"CernVM-FS: replicating from {replica.configured['CVMFS_STRATUM0']}")
+    _require_key(replica, source)
     replica.step("snapshot:before-pull")
     manifest = source.manifest
     tags = source.tags(manifest)

@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import sqlite3
 import subprocess
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from . import trees
+from .creation import updating
 from .mounts import Health
 from .repository import KEYS, Repository, all_repositories
 from .speech import CommandError, answered_yes, say
@@ -129,7 +132,7 @@ def _parsed_time(text: str) -> int:
 def gc(options: dict[str, str], names: list[str]) -> None:
     """``gc [-r REVISIONS | -t TIME] [-f] [-d] [-l] FQRN``, or ``gc -a`` for all that collect garbage."""
     if "a" in options:
-        repositories = [repository for repository in all_repositories() if repository.collectable]
+        repositories = [repository for repository in all_repositories() if _is_collectable(repository)]
         if not repositories:
             raise CommandError(1, "There are no active garbage-collectable repositories\n")
     else:
@@ -144,9 +147,9 @@ def gc(options: dict[str, str], names: list[str]) -> None:
     _announce(options, " ".join(repository.fqrn for repository in repositories), keep, newer)
     for repository in repositories:
         if "a" in options:
-            _collect_into_log(repository, "d" in options, keep, newer)
+            _collect_into_log(repository, options, keep, newer)
         else:
-            _collect(repository, "d" in options, keep, newer)
+            _collect(repository, options, keep, newer)
 
 
 def _announce(options: dict[str, str], names: str, keep: int, newer: int) -> None:
@@ -169,30 +172,40 @@ def _announce(options: dict[str, str], names: str, keep: int, newer: int) -> Non
             raise CommandError(1)
 
 
-def _collect_into_log(repository: Repository, dry_run: bool, keep: int, newer: int) -> None:
+def _collect_into_log(repository: Repository, options: dict[str, str], keep: int, newer: int) -> None:
     """Collect as ``gc -a`` does, which always ends with status 0."""
     COLLECTION_LOG.parent.mkdir(parents=True, exist_ok=True)
     with open(COLLECTION_LOG, "a") as log, redirect_stdout(log), redirect_stderr(log):
         say(f"\nStarting {repository.fqrn} at {time.ctime()}")
         try:
-            _collect(repository, dry_run, keep, newer)
+            _collect(repository, options, keep, newer)
         except CommandError as error:
             say(f"{error.stdout}{error.stderr}ERROR from cvmfs_server gc!")
         say(f"Finished {repository.fqrn} at {time.ctime()}")
 
 
-def _collect(repository: Repository, dry_run: bool, keep: int, newer: int) -> None:
-    if not repository.collectable:
+def _is_collectable(repository: Repository) -> bool:
+    """As ``is_garbage_collectable``: the stratum-0 decides for its replicas."""
+    return repository.collectable if repository.is_stratum0 else repository.manifest.collectable
+
+
+def _collect(repository: Repository, options: dict[str, str], keep: int, newer: int) -> None:
+    if not _is_collectable(repository):
         raise CommandError(1, f"Garbage Collection is not enabled for {repository.fqrn}\n")
     require_owner(repository)
-    if dry_run:
+    if "d" in options:
         say("Running Garbage Collection ")
-        _sweep(repository, True, keep, newer)
+        _sweep(repository, options, keep, newer)
         return
     if not repository.collecting.acquire():
         text = f"A check or other gc on {repository.fqrn} is in progress... aborting\n"
         raise CommandError(1, f"Failed to acquire gc lock for {repository.fqrn}\n", text)
     try:
+        if not repository.is_stratum0:
+            with updating(repository):
+                say("Running Garbage Collection ")
+                _sweep(repository, options, keep, newer)
+            return
         if repository.in_transaction:
             raise CommandError(1, "Cannot run garbage collection while in a transaction\n")
         with own_transaction(repository):
@@ -201,14 +214,13 @@ def _collect(repository: Repository, dry_run: bool, keep: int, newer: int) -> No
                 text = "failed to load repository manifest (6 - manifest signature is invalid)\nFail (6)!\n"
                 raise CommandError(1, text)
             repository.step("gc:before-sweep")
-            _sweep(repository, False, keep, newer)
-            say(f"Statistics stored at: {repository.spool}/stats.db")
+            _sweep(repository, options, keep, newer)
             repository.step("gc:after-sweep")
     finally:
         repository.collecting.release()
 
 
-def _sweep(repository: Repository, dry_run: bool, keep: int, newer: int) -> None:
+def _sweep(repository: Repository, options: dict[str, str], keep: int, newer: int) -> None:
     """Remove what no tag names, and what is neither among the newest revisions nor new enough."""
     revisions = repository.revisions
     tagged = {tag.hash for tag in repository.tags()}
@@ -223,10 +235,51 @@ def _sweep(repository: Repository, dry_run: bool, keep: int, newer: int) -> None
     say(f"  --> sweeping unreferenced objects {moment}")
     if gone:
         say(f"      - 100%    {len(gone)} / {len(gone)} unreferenced revisions removed {moment}")
-    for root in gone:
-        if not dry_run:
-            repository.discard_revision(root)
+    kept = [repository.tree(root) for root in revisions if root not in gone]
+    contents = _contents([repository.tree(root) for root in gone])
+    for digest in _contents(kept):
+        contents.pop(digest, None)
+    if "L" in options:
+        _log_deletions(Path(options["L"]), [*contents, *(f"{root}C" for root in gone)])
     say(f"  --> done garbage collecting {moment}")
+    if "d" in options:
+        return
+    for root in gone:
+        repository.discard_revision(root)
+    say(f"Statistics stored at: {repository.spool}/stats.db")
+    _store_statistics(repository, len(gone), contents)
+
+
+def _contents(folders: list[Path]) -> dict[str, int]:
+    """Hashes of the contents of all files in some folders, with their sizes in bytes."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    contents = {path: path.read_bytes() for path in files}
+    return {hashlib.sha1(content).hexdigest(): len(content) for content in contents.values()}
+
+
+def _log_deletions(path: Path, names: list[str]) -> None:
+    moment = time.strftime("%d %b %Y %H:%M:%S", time.gmtime())
+    with open(path, "a") as log:
+        log.write(f"# Garbage Collection started at {moment}\n")
+        log.writelines(f"{name}\n" for name in names)
+        log.write(f"# Garbage Collection finished at {moment}\n\n")
+
+
+def _store_statistics(repository: Repository, catalogs: int, contents: dict[str, int]) -> None:
+    """Bytes are counted only where the settings say so."""
+    is_counted = repository.configured.get("CVMFS_EXTENDED_GC_STATS") == "true"
+    columns = "n_preserved_catalogs, n_condemned_catalogs, n_condemned_objects, sz_condemned_bytes, success"
+    path = repository.spool / "stats.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS gc_statistics (gc_id INTEGER PRIMARY KEY, {columns.replace(',', ' INTEGER,')})"
+        )
+        values = (len(repository.revisions), catalogs, catalogs + len(contents))
+        connection.execute(
+            f"INSERT INTO gc_statistics ({columns}) VALUES (?, ?, ?, ?, 1)",
+            (*values, sum(contents.values()) if is_counted else None),
+        )
+    repository.give(path)
 
 
 def resign(options: dict[str, str], names: list[str]) -> None:
