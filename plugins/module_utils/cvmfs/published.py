@@ -105,7 +105,9 @@ def read_from(location: str, name: str, timeout: float = 10.0) -> bytes:
         if location.startswith("/"):
             with open(os.path.join(location, name), "rb") as stream:
                 return stream.read(SIZE_LIMIT)
-        with urllib.request.urlopen(f"{location.rstrip('/')}/{name}", timeout=timeout) as answer:
+        # A proxy in between shall ask again, or it would hide what is new.
+        request = urllib.request.Request(f"{location.rstrip('/')}/{name}", headers={"Cache-Control": "no-cache"})
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             return answer.read(SIZE_LIMIT)
     except (OSError, ValueError, http.client.HTTPException) as error:  # urllib's errors are OSError
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
