@@ -146,6 +146,11 @@ class Release:
     def record(self) -> str:
         return os.path.join(self.path, "release.json")
 
+    @property
+    def files(self) -> str:
+        """What is in the release, so that the next one can be compared with it without looking at each file."""
+        return os.path.join(self.path, "files.json")
+
     def arch(self, arch: str) -> str:
         return os.path.join(self.path, arch)
 
@@ -192,9 +197,9 @@ def read_json(path: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def write_json(path: str, document: Mapping[str, Any]) -> None:
+def write_json(path: str, document: Mapping[str, Any], indent: int | None = 2) -> None:
     """Write a JSON document so that a reader sees it whole or not at all."""
-    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(document, indent=indent, sort_keys=True, ensure_ascii=False) + "\n"
     temporary = f"{path}.{os.getpid()}.tmp"
     with open(temporary, "w", encoding="utf-8") as stream:
         stream.write(text)

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass, field
-from typing import Collection
+from typing import Any
 
 # What a build leaves in a depot that must not be published: usage logs, scratch spaces (made again at run time;
 # JuliaLang/julia#50746), bare git clones and preferences of the machine.
@@ -98,60 +98,78 @@ class Difference:
     total: int = 0
 
 
-def difference(source: str, there: str, ignored: Collection[str] = ()) -> Difference:
+def listing(folder: str) -> dict[str, list[Any]]:
+    """What lies below a folder, without following links.
+
+    :returns: for each path its kind (``folder``, ``file``, ``link`` or ``other``), mode, time of change in ns, and the
+        size of a file in bytes or the target of a link.
+    """
+    found: dict[str, list[Any]] = {}
+    pending = [""]
+    while pending:
+        relative = pending.pop()
+        with os.scandir(os.path.join(folder, relative)) as scan:
+            for entry in scan:
+                path = os.path.join(relative, entry.name)
+                found[path] = _described(entry)
+                if found[path][0] == "folder":
+                    pending.append(path)
+    return found
+
+
+def _described(entry: os.DirEntry) -> list[Any]:
+    status = entry.stat(follow_symlinks=False)
+    marks = [stat.S_IMODE(status.st_mode), status.st_mtime_ns]
+    if entry.is_symlink():
+        return ["link", *marks, os.readlink(entry.path)]
+    if entry.is_dir(follow_symlinks=False):
+        return ["folder", *marks, 0]
+    return ["file", *marks, status.st_size] if entry.is_file(follow_symlinks=False) else ["other", *marks, 0]
+
+
+def difference(source: str, wanted: dict[str, list[Any]], there: str, held: dict[str, list[Any]]) -> Difference:
     """Compare two folders by kind, mode, size and the whole second of the last change, all that a store may keep of it.
 
     Files are read only where that second was set by somebody, as it is in unpacked archives: no write ends on it.
 
-    :param ignored: names that are left alone wherever they are.
+    :param wanted: the :func:`listing` of ``source``.
+    :param held: that of ``there``.
     """
-    found = Difference()
-    pending = [""]
-    while pending:
-        relative = pending.pop()
-        here = _entries(os.path.join(source, relative), ignored)
-        other = _entries(os.path.join(there, relative), ignored)
-        found.total += len(here)
-        found.removed += [os.path.join(relative, name) for name in other.keys() - here.keys()]
-        for name, entry in here.items():
-            path = os.path.join(relative, name)
-            if name not in other:
-                found.added.append(path)
-                found.total += count(entry.path).entries
-            elif entry.is_dir(follow_symlinks=False) and other[name].is_dir(follow_symlinks=False):
-                pending.append(path)
-                if _marks(entry) == _marks(other[name]):
-                    found.unchanged += 1
-                else:
-                    found.folders.append(path)
-            elif _seems_same(entry, other[name]):
-                found.unchanged += 1
-            else:
-                found.removed.append(path)
-                found.added.append(path)
-                found.total += count(entry.path).entries
+    found = Difference(total=len(wanted))
+    for path, entry in wanted.items():
+        other = held.get(path)
+        if other is None or entry[0] != other[0]:
+            found.added.append(path)
+        elif entry[0] == "folder" and _marks(entry) != _marks(other):
+            found.folders.append(path)
+        elif entry[0] == "folder" or _seems_same(path, source, entry, there, other):
+            found.unchanged += 1
+        else:
+            found.added.append(path)
+    changed = held.keys() & set(found.added)
+    found.removed = _topmost([path for path in held if path not in wanted or path in changed])
+    found.added = _topmost(found.added)
     return found
 
 
-def _entries(folder: str, ignored: Collection[str]) -> dict[str, os.DirEntry]:
-    with os.scandir(folder) as scan:
-        return {entry.name: entry for entry in scan if entry.name not in ignored}
+def _topmost(paths: list[str]) -> list[str]:
+    """Those of some paths that are below none of the others."""
+    chosen = set(paths)
+    return [path for path in paths if os.path.dirname(path) not in chosen]
 
 
-def _marks(entry: os.DirEntry) -> tuple[int, int]:
-    status = entry.stat(follow_symlinks=False)
-    return stat.S_IMODE(status.st_mode), int(status.st_mtime)
+def _marks(entry: list[Any]) -> tuple[int, int]:
+    return entry[1], entry[2] // 10**9
 
 
-def _seems_same(left: os.DirEntry, right: os.DirEntry) -> bool:
-    if left.is_symlink() or right.is_symlink():
-        return left.is_symlink() and right.is_symlink() and _same_link(left.path, right.path)
-    if not (left.is_file(follow_symlinks=False) and right.is_file(follow_symlinks=False)):
+def _seems_same(path: str, source: str, entry: list[Any], there: str, other: list[Any]) -> bool:
+    if entry[0] == "link":
+        return entry[3] == other[3]
+    if entry[0] != "file" or entry[3] != other[3] or _marks(entry) != _marks(other):
         return False
-    status = left.stat(follow_symlinks=False)
-    if status.st_size != right.stat(follow_symlinks=False).st_size or _marks(left) != _marks(right):
-        return False
-    return status.st_mtime_ns % 10**9 != 0 or filecmp.cmp(left.path, right.path, shallow=False)
+    if entry[2] % 10**9:
+        return True
+    return filecmp.cmp(os.path.join(source, path), os.path.join(there, path), shallow=False)
 
 
 def update(source: str, there: str, found: Difference) -> None:

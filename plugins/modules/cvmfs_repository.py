@@ -243,11 +243,11 @@ revision:
 path:
   description: Where the repository is mounted.
   returned: where the repository is there
-  type: path
+  type: str
 public_key:
   description: Path of its public key.
   returned: where the repository is there
-  type: path
+  type: str
 whitelist_expires:
   description: When its whitelist expires.
   returned: where the repository is there

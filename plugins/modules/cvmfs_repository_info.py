@@ -98,7 +98,7 @@ repositories:
       type: dict
     path:
       description: Where it is mounted; null for a replica.
-      type: path
+      type: str
     revision:
       description: The revision that is published.
       type: int

@@ -59,7 +59,7 @@ options:
       - Name of the snapshot that a publish makes, which must be new; by default as the repository's settings have it.
     type: str
     default: ""
-  message:
+  description:
     description:
       - Description of that snapshot.
     type: str
@@ -153,7 +153,7 @@ revision:
 path:
   description: Where the repository is mounted.
   returned: success
-  type: path
+  type: str
 transaction:
   description: What is known of a transaction that is in the way.
   returned: failure, where one is

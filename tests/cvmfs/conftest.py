@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import http.server
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,16 @@ def pytest_report_header() -> list[str]:
     reason = Real.unavailable()
     version = "" if reason else f" {Real.version()}"
     return [f"real server of CernVM-FS{version}: {reason or 'used'}", f"programs: {', '.join(found)}"]
+
+
+class Storage(http.server.SimpleHTTPRequestHandler):
+    """Serves ``/srv/cvmfs`` as ``/cvmfs``."""
+
+    def translate_path(self, path: str) -> str:
+        return str(Path("/srv") / path.partition("?")[0].lstrip("/"))
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -95,3 +108,15 @@ def emulated(_nothing_left_behind: None) -> Iterator[Emulated]:
         yield server
     finally:
         server.destroy()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A web server for all repositories of this machine."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Storage)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import http.server
 import json
 import os
 import pwd
@@ -20,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,16 +79,6 @@ def no_real_client() -> str:
     command = ["setpriv", "--reuid=cvmfs", "--clear-groups", "--", "sh", "-c", ": <>/dev/fuse"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return f"the user cvmfs cannot open /dev/fuse: {result.stderr.strip()}" if result.returncode else ""
-
-
-class Storage(http.server.SimpleHTTPRequestHandler):
-    """Serves ``/srv/cvmfs`` as ``/cvmfs``."""
-
-    def translate_path(self, path: str) -> str:
-        return str(Path("/srv") / path.partition("?")[0].lstrip("/"))
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
 
 
 @dataclass
@@ -252,18 +240,6 @@ def read(result: subprocess.CompletedProcess[str]) -> Run:
         elif line.startswith("fatal: ") and "=> " in line:
             message = json.loads(line.partition("=> ")[2])["msg"]
     return Run(result.returncode == 0, changed, message, result.stdout + result.stderr)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """A web server for all repositories of this machine."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Storage)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def _parameters() -> list:

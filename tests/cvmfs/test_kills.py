@@ -22,7 +22,6 @@ import pytest
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
 from tests.cvmfs.servers import Emulated, Real, Server
 from tests.cvmfs.test_client import Client, no_namespace, no_real_client
-from tests.cvmfs.test_client import url as url  # a fixture
 from tests.cvmfs.test_store import CvmfsSite, assert_fine
 from tests.releases import A, B, whole
 

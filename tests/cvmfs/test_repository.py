@@ -463,8 +463,8 @@ def test_a_making_that_is_killed_is_repaired_by_the_next_run(
 def _wait_for_step(server: Server, step: str) -> None:
     """Wait until an emulated server hangs at a step; the environment says so for good, so look at what is there."""
     marks = {
-        "mkfs:before-mount": lambda: (server.storage / ".cvmfspublished").is_file(),
-        "publish:before-sign": lambda: (server.spool / "is_publishing.lock").is_file(),
+        "mkfs:before-mount": (server.storage / ".cvmfspublished").is_file,
+        "publish:before-sign": (server.spool / "is_publishing.lock").is_file,
         "publish:after-sign": lambda: (server.storage / ".cvmfspublished").is_file() and server.revision == 1,
     }
     wait_for(marks[step], f"the server to come to {step}")

@@ -591,13 +591,15 @@ def _kinds() -> list:
 def unmade(request: pytest.FixtureRequest, _nothing_left_behind: None) -> Iterator[Server]:
     """A server whose repository is not made yet; of what roles do on this machine nothing is left."""
     server = request.param()
+    was_there = Path(COMMAND).exists()
     try:
         yield server
     finally:
         server.destroy()
         for path in Path("/etc/cron.d").glob(f"julia_depots-*-{server.name.replace('.', '_')}"):
             path.unlink()
-        Path(COMMAND).unlink(missing_ok=True)
+        if not was_there:
+            Path(COMMAND).unlink(missing_ok=True)
 
 
 def on_this_machine(server: Server, folder: Path, **variables: Any) -> Player:

@@ -109,7 +109,7 @@ def test_a_transaction_of_several_tasks(server: Server, repository: Repository) 
     write(server, "several-tasks")
     result = change(server, "published", check_mode=True)
     assert (result["changed"], statuses(result), result["revision"]) == (True, ["published"], before)
-    result = change(server, "published", tag="several-tasks", message="why")
+    result = change(server, "published", tag="several-tasks", description="why")
     assert (result["changed"], statuses(result), result["revision"]) == (True, ["published"], before + 1)
     assert server.tags["several-tasks"].description == "why"
     assert server.revision == before + 1
@@ -146,8 +146,8 @@ def test_bad_inputs(server: Server, repository: Repository) -> None:
     with pytest.raises(InputError, match="'nothing' is not a repository's fully qualified name"):
         change(server, "started", repository="nothing")
     with pytest.raises(InputError) as error:
-        change(server, "published", lifetime=0, tag="a b", message="$(touch /nowhere)")
-    assert [fault.partition(":")[0] for fault in error.value.faults] == ["tag", "message", "lifetime"]
+        change(server, "published", lifetime=0, tag="a b", description="$(touch /nowhere)")
+    assert [fault.partition(":")[0] for fault in error.value.faults] == ["tag", "description", "lifetime"]
     with pytest.raises(ServerError, match=r"unknown\.example\.org is not on this machine; there are: .*" + server.name):
         change(server, "started", repository="unknown.example.org")
 

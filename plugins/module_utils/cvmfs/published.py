@@ -11,7 +11,6 @@ from __future__ import annotations
 import http.client
 import os
 import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -101,18 +100,26 @@ def read_from(location: str, name: str, timeout: float = 10.0) -> bytes:
     :param timeout: seconds to wait for the server.
     :raises ServerError: it cannot be read.
     """
+    if not location.startswith("/"):
+        return _fetched(f"{location.rstrip('/')}/{name}", timeout)
     try:
-        if location.startswith("/"):
-            with open(os.path.join(location, name), "rb") as stream:
-                return stream.read(SIZE_LIMIT)
-        # A proxy in between shall ask again, or it would hide what is new.
-        request = urllib.request.Request(f"{location.rstrip('/')}/{name}", headers={"Cache-Control": "no-cache"})
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with open(os.path.join(location, name), "rb") as stream:
+            return stream.read(SIZE_LIMIT)
+    except OSError as error:
+        raise ServerError(f"{location}/{name} cannot be read: {error.strerror}") from error
+
+
+def _fetched(url: str, timeout: float) -> bytes:
+    from ansible.module_utils import urls  # here, so that all other code runs without Ansible
+
+    try:
+        # A proxy in between shall ask again (force), or it would hide what is new.
+        with urls.open_url(url, timeout=timeout, force=True) as answer:
             return answer.read(SIZE_LIMIT)
-    except (OSError, ValueError, http.client.HTTPException) as error:  # urllib's errors are OSError
+    except (OSError, ValueError, http.client.HTTPException, urls.ConnectionError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         code = f"HTTP {error.code} " if isinstance(error, urllib.error.HTTPError) else ""
-        raise ServerError(f"{location}/{name} cannot be read: {code}{reason}") from error
+        raise ServerError(f"{url} cannot be read: {code}{reason}") from error
 
 
 def manifest_of(location: str, timeout: float = 10.0) -> Manifest:

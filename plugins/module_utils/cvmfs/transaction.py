@@ -30,7 +30,7 @@ ARGUMENT_SPEC = {
     "lifetime": {"type": "int", "default": 14400},
     "path": {"type": "str", "default": ""},
     "tag": {"type": "str", "default": ""},
-    "message": {"type": "str", "default": ""},
+    "description": {"type": "str", "default": ""},
     "force": {"type": "bool", "default": False},
     "open_files_timeout": {"type": "int", "default": 60},
     "whitelist_days": {"type": "int", "default": 7},
@@ -148,7 +148,7 @@ def _validate(params: Mapping[str, Any]) -> None:
     found = {
         "repository": fault_of_repository(params["repository"]),
         "tag": tags.fault_of_name(params["tag"]) if params["tag"] else None,
-        "message": tags.fault_of_description(params["message"]),
+        "description": tags.fault_of_description(params["description"]),
         "lifetime": None if params["lifetime"] > 0 else f"{params['lifetime']} is not a number of seconds above 0",
     }
     faults = [f"{name}: {fault}" for name, fault in found.items() if fault]
@@ -189,7 +189,7 @@ def _end(repository: Repository, params: Mapping[str, Any], check_mode: bool, re
     with ownership.exclusive(repository, params["lock_timeout"], f"end the transaction of {run}", run):
         if state == "published" and not ownership.is_unchanged(repository):
             published = session.publish(
-                repository, params["tag"], params["message"], params["open_files_timeout"], params["force"]
+                repository, params["tag"], params["description"], params["open_files_timeout"], params["force"]
             )
             result["warnings"] += published.warnings
             _did(repository, "published", result)

@@ -20,7 +20,12 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import 
     whitelist,
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import Layout
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
+    Layout,
+    Release,
+    read_json,
+    write_json,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import (
     Delivery,
     Store,
@@ -30,7 +35,6 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base i
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Step
 
-CATALOG = (catalogs.MARKER,)  # placed once a copy is complete, and no part of what is compared
 WORTH_CLONING = 0.5  # of the entries must be as in the release that is cloned; taking others out costs as much
 
 
@@ -93,8 +97,11 @@ class CvmfsStore(Store):
         current = self.held(environment).current
         if new is None or current is None or delivery is None:
             return None
-        there = self.published.release(environment, current).path
-        found = trees.difference(delivery.source, there, CATALOG)
+        there = self.published.release(environment, current)
+        held = read_json(there.files)
+        if held is None:
+            return None
+        found = trees.difference(delivery.source, trees.listing(delivery.source), there.path, held)
         if found.unchanged < WORTH_CLONING * found.total:
             return None
         self._template = (self.layout.release(environment, new).path, found)
@@ -102,6 +109,11 @@ class CvmfsStore(Store):
             os.path.relpath(self.layout.release(environment, release).path, self.repository.mount)
             for release in (current, new)
         )
+
+    def take(self, environment: str, step: Step, delivery: Delivery | None) -> None:
+        super().take(environment, step, delivery)
+        if step.what == "release" and step.status == "published":
+            _list_files(delivery.source, self.layout.release(environment, step.id))
 
     def _add(self, source: str, destination: str, finish: Callable[[str], None]) -> None:
         if self._template and self._template[0] == destination:
@@ -116,6 +128,15 @@ class CvmfsStore(Store):
 
     def _remove(self, path: str) -> None:
         remove_tree(path)
+
+
+def _list_files(source: str, release: Release) -> None:
+    """Record what a release was made from, and what it was given beside that."""
+    found = trees.listing(source)
+    for name in trees.names(release.path):
+        if name != catalogs.MARKER:
+            found.setdefault(name, ["other", 0, 0, 0])
+    write_json(release.files, found, indent=None)
 
 
 def _release_of(todo: Sequence[Step]) -> str:

@@ -270,7 +270,7 @@ def _store_statistics(repository: Repository, catalogs: int, contents: dict[str,
     is_counted = repository.configured.get("CVMFS_EXTENDED_GC_STATS") == "true"
     columns = "n_preserved_catalogs, n_condemned_catalogs, n_condemned_objects, sz_condemned_bytes, success"
     path = repository.spool / "stats.db"
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path)) as database, database as connection:
         connection.execute(
             f"CREATE TABLE IF NOT EXISTS gc_statistics (gc_id INTEGER PRIMARY KEY, {columns.replace(',', ' INTEGER,')})"
         )
