@@ -64,7 +64,9 @@ print(json.dumps({"groups": groups, "values": values}))
 
 def variables_of(folder: Path) -> dict[str, dict[str, Any]]:
     """The variables that an inventory sets, by the file and by the host or group in it that they are set for."""
-    found = {path.name: yaml.safe_load(path.read_text()) for path in folder.glob("group_vars/*.yml")}
+    found = {
+        str(path.relative_to(folder)): yaml.safe_load(path.read_text()) for path in folder.glob("group_vars/**/*.yml")
+    }
     for path in folder.glob("*.yml"):
         found.update(_of_group(path.name, yaml.safe_load(path.read_text())))
     return found
@@ -95,6 +97,21 @@ def site_variables() -> set[str]:
     """The variables that options of roles say they default to."""
     text = json.dumps(role_options())
     return set(re.findall(r"(?:Default is|Default are those of|[Ii]n) C\((depot_[a-z_]+)", text))
+
+
+def unknown_variables(folder: Path) -> list[str]:
+    """The variables of an inventory that no role knows, no site variable is, and no other variable uses."""
+    places = variables_of(folder)
+    text = json.dumps(list(places.values()))
+    known = role_options().keys() | site_variables()
+    return [
+        f"{place}: {variable}"
+        for place, variables in places.items()
+        for variable in variables
+        if variable not in known
+        and not variable.startswith("ansible_")
+        and not re.search(rf"\{{\{{[^}}]*\b{variable}\b", text)
+    ]
 
 
 @cache
@@ -176,22 +193,16 @@ def test_it_has_the_groups_of_the_playbooks(inventory):
 
 @pytest.mark.parametrize("name", INVENTORIES)
 def test_each_variable_is_known_to_a_role_or_used_by_another(name):
-    assert {
-        "depot_environments",
-        "depot_store",
-        "depot_targets",
-        "depot_keep_releases",
-        "depot_lock",
-    } <= site_variables()
-    places = variables_of(ROOT / "inventory" / name)
-    text = json.dumps(list(places.values()))
-    unknown = []
-    for place, variables in places.items():
-        for variable in variables:
-            known = variable in role_options() or variable in site_variables() or variable.startswith("ansible_")
-            if not known and not re.search(rf"\{{\{{[^}}]*\b{variable}\b", text):
-                unknown.append(f"{place}: {variable}")
-    assert unknown == []
+    assert unknown_variables(ROOT / "inventory" / name) == []
+
+
+def test_a_misspelt_variable_would_be_found(tmp_path):
+    assert {"depot_environments", "depot_store", "depot_targets", "depot_keep_releases"} <= site_variables()
+    copy = tmp_path / "example"
+    shutil.copytree(ROOT / "inventory" / "example", copy)
+    with open(copy / "group_vars" / "depot_clients.yml", "a") as file:
+        file.write("cvmfs_client_quota_limits: 1\n")
+    assert unknown_variables(copy) == ["group_vars/depot_clients.yml: cvmfs_client_quota_limits"]
 
 
 def test_each_value_is_one_that_the_role_takes(inventory):
@@ -216,11 +227,8 @@ def test_the_example_is_a_whole_site(example):
     assert len(clients) == len(set(clients)) == 100
     assert 0 < len(example.groups["depot_canary_clients"]) < 10
     assert set(example.groups["depot_canary_clients"]) < set(clients)
-    everybody = [
-        *clients,
-        *(host for group in groups_of_playbooks() - {"depot_clients"} for host in example.groups[group]),
-    ]
-    assert sorted(everybody) == sorted(example.groups["all"])
+    everybody = {host for group in groups_of_playbooks() for host in example.groups[group]}
+    assert everybody == set(example.groups["all"])
 
 
 def test_the_example_has_canaries_of_each_architecture(example):
