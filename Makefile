@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-cvmfs lint bench lock clean
+.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-cvmfs test-cvmfs-roles lint bench lock clean
 
 # Where quickstart puts everything, and further arguments of its ansible-playbook or of bench.
 QUICKSTART_ROOT ?= .quickstart
@@ -15,7 +15,7 @@ BIN := .build/venv/bin
 export QUICKSTART_ROOT
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: QUICKSTART_ROOT=DIR (default .quickstart), EXTRA="further arguments" (quickstart, bench)'
 
@@ -48,6 +48,10 @@ test-unit test-julia test-sanity test-integration test-site:
 test-cvmfs: ## Run the tests of CernVM-FS with the real server and client alone, and say what is installed of them
 	@scripts/bootstrap test
 	@$(BIN)/python -m pytest tests/cvmfs -k real
+
+test-cvmfs-roles: ## Run the roles of CernVM-FS at length, emulated and real (not part of test)
+	@scripts/bootstrap test
+	@$(BIN)/python -m pytest tests/cvmfs/test_client.py tests/cvmfs/test_server_roles.py
 
 bench: ## Measure, and print a table and JSON
 	@scripts/bootstrap test

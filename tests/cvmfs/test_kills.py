@@ -53,7 +53,7 @@ while not over:
     if release not in seen:
         seen.append(release)
     looks += 1
-    time.sleep(0.02)
+    time.sleep(0.1)
 print(json.dumps({"looks": looks, "partial": partial, "seen": seen}), flush=True)
 """
 

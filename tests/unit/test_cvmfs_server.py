@@ -65,7 +65,9 @@ def test_both_are_read_from_a_folder(tmp_path):
     assert published.whitelist_of(str(tmp_path)).repository == "software.example.org"
 
 
-@pytest.mark.parametrize("location", ["/nowhere", "http://127.0.0.1:9/cvmfs/x", "http://[", "ftp://127.0.0.1:9/x", "nothing", "x:y"])
+@pytest.mark.parametrize(
+    "location", ["/nowhere", "http://127.0.0.1:9/cvmfs/x", "http://[", "ftp://127.0.0.1:9/x", "nothing", "x:y"]
+)
 def test_where_nothing_can_be_read_the_place_is_named(location):
     with pytest.raises(ServerError, match=r"\.cvmfspublished cannot be read: .") as error:
         published.manifest_of(location, timeout=1)
