@@ -183,8 +183,9 @@ def _settled(repository: Repository, deadline: float, wait: float, run: str) -> 
             if owner and _is_abandoned(owner):
                 return _recover(repository, owner)
             if not mark_of(repository):
+                recovered = _mount_again(repository)
                 forget(repository)
-                return _mount_again(repository)
+                return recovered
             hindrance = "a transaction is open"
         if time.monotonic() >= deadline:
             there = describe(repository) or {"text": "it has just ended"}
@@ -231,8 +232,13 @@ def _is_alive(owner: Owner) -> bool:
 
 
 def lost(repository: Repository) -> bool:
-    """Whether a repository that is in no transaction is not mounted as it should be."""
-    return "ro" not in repository.mount_options() and not server.is_healthy(repository)
+    """Whether a repository that is in no transaction is not mounted as it should be.
+
+    That is looked at closely only where something is amiss: it is not mounted, or one of ours died while it aborted.
+    """
+    if "ro" in repository.mount_options() and not os.path.exists(repository.owner_record):
+        return False
+    return not server.is_healthy(repository)
 
 
 def describe(repository: Repository) -> dict[str, Any] | None:

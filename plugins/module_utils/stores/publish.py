@@ -29,7 +29,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.release impor
     store_root,
     write_json,
 )
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Delivery, Store
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import Delivery, Store, explained
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.cvmfs import CvmfsStore
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.directory import DirectoryStore
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import (
@@ -137,10 +137,11 @@ def _given(store: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plan(params: Mapping[str, Any], store: Store, wanted: Wanted) -> tuple[Held, list[Step]]:
     """What the store holds, and the steps from there to what is wanted."""
-    held = store.held(params["environment"])
-    todo = steps(held, wanted)
-    if params["state"] == "published":
-        _compare_julias(params, store, held)
+    with explained(store.layout.root):
+        held = store.held(params["environment"])
+        todo = steps(held, wanted)
+        if params["state"] == "published":
+            _compare_julias(params, store, held)
     return held, todo
 
 
