@@ -263,7 +263,7 @@ def test_the_sites_own_log_of_deletions_is_kept(made: Server, tmp_path: Path) ->
 def test_a_check_is_waited_for_before_garbage_is_collected(made: Server) -> None:
     with open(made.spool / "is_collecting.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(BusyError, match="is being checked, or its garbage collected, by another"):
+        with pytest.raises(BusyError, match="a check or a garbage collection goes on"):
             change(made, collect_garbage=True, lock_timeout=0)
         assert known(made)["collecting"]
     assert done(change(made, collect_garbage=True)) == []

@@ -188,10 +188,10 @@ def _settled(repository: Repository, deadline: float, wait: float, run: str) -> 
                 return recovered
             hindrance = "a transaction is open"
         if time.monotonic() >= deadline:
-            there = describe(repository) or {"text": "it has just ended"}
+            there = describe(repository)
+            known = f": {there['text']}. It is left alone: publish or abort it where it was begun" if there else ""
             raise BusyError(
-                f"repository: {repository.name}: {hindrance}, waited {wait:g} s: {there['text']}. "
-                "It is left alone: publish or abort it where it was begun, then run again",
+                f"repository: {repository.name}: {hindrance}, waited {wait:g} s{known}; run again later",
                 transaction=there,
             )
         time.sleep(POLL_SECONDS)
