@@ -299,7 +299,7 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
             "julia": version,
             "inputs": params["inputs"],
             "architectures": {arch: read_json(staged.build(arch)) for arch in staged.architectures()},
-            "size": trees.count(params["source"]).as_dict(),
+            "size": trees.count(folder).as_dict(),
         },
     )
 
