@@ -128,9 +128,9 @@ def _described(entry: os.DirEntry) -> list[Any]:
 
 
 def difference(source: str, wanted: dict[str, list[Any]], there: str, held: dict[str, list[Any]]) -> Difference:
-    """Compare two folders by kind, mode, size and the whole second of the last change, all that a store may keep of it.
+    """Compare two folders by kind, mode, size and time of the last change.
 
-    Files are read only where that second was set by somebody, as it is in unpacked archives: no write ends on it.
+    Files are read only where that time was set by somebody, as it is in unpacked archives: no write ends on a second.
 
     :param wanted: the :func:`listing` of ``source``.
     :param held: that of ``there``.
@@ -140,7 +140,7 @@ def difference(source: str, wanted: dict[str, list[Any]], there: str, held: dict
         other = held.get(path)
         if other is None or entry[0] != other[0]:
             found.added.append(path)
-        elif entry[0] == "folder" and _marks(entry) != _marks(other):
+        elif entry[0] == "folder" and entry != other:
             found.folders.append(path)
         elif entry[0] == "folder" or _seems_same(path, source, entry, there, other):
             found.unchanged += 1
@@ -158,14 +158,10 @@ def _topmost(paths: list[str]) -> list[str]:
     return [path for path in paths if os.path.dirname(path) not in chosen]
 
 
-def _marks(entry: list[Any]) -> tuple[int, int]:
-    return entry[1], entry[2] // 10**9
-
-
 def _seems_same(path: str, source: str, entry: list[Any], there: str, other: list[Any]) -> bool:
     if entry[0] == "link":
         return entry[3] == other[3]
-    if entry[0] != "file" or entry[3] != other[3] or _marks(entry) != _marks(other):
+    if entry[0] != "file" or entry != other:
         return False
     if entry[2] % 10**9:
         return True
