@@ -121,11 +121,6 @@ options:
       - How many releases of an environment to keep; contents of later ones are taken from them.
     type: int
     default: 1
-  lock_timeout:
-    description:
-      - Seconds to wait for another run that works on the same folder.
-    type: int
-    default: 600
   _file:
     description:
       - Where the action plugin has put the source on the node. It says so itself; leave it alone.
@@ -137,6 +132,7 @@ attributes:
     support: none
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
+  - scisoft.julia_depots.depots.lock
 seealso:
   - module: scisoft.julia_depots.depot_outgoing
 """

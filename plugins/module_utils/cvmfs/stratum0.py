@@ -10,7 +10,6 @@ What ``mkfs`` decides for good, and what ``server.conf`` decides at each publish
 from __future__ import annotations
 
 import os
-import time
 from contextlib import ExitStack, suppress
 from typing import Any, Mapping
 
@@ -267,14 +266,13 @@ def _keep(
         result.recover(left)
         result.add(plan)
         if params["collect_garbage"] and settings.get(SWITCHES["garbage_collection"]) == "true":
-            _collect(repository, params, 0, True, result)
+            _collect(repository, params, True, result)
     elif left or plan.actions or params["collect_garbage"]:
-        deadline = time.monotonic() + params["lock_timeout"]
         with ownership.exclusive(repository, params["lock_timeout"], "keep it as it should be") as recovered:
             result.recover(recovered)
             _adjust(repository, keys, wanted, params["replicable"], False, result)
             if params["collect_garbage"]:
-                _collect(repository, params, deadline, False, result)
+                _collect(repository, params, False, result)
     _describe(repository, result)
 
 
@@ -349,20 +347,11 @@ def is_replicable(repository: Repository, settings: Mapping[str, str]) -> bool:
     return True
 
 
-def _collect(
-    repository: Repository, params: Mapping[str, Any], deadline: float, check_mode: bool, result: Result
-) -> None:
-    """Collect garbage, after a check or another collection that goes on."""
+def _collect(repository: Repository, params: Mapping[str, Any], check_mode: bool, result: Result) -> None:
+    """Collect garbage. The repository is held, which has waited for a check or another collection."""
     settings = repository.settings()
     if check_mode and whitelist.validity(repository).seconds <= 0:
         return  # it would be renewed first; until then nothing can be read
-    if not check_mode:
-        garbage.wait_until_free(
-            repository.lock_of("collecting"),
-            deadline,
-            f"repository: {repository.name} is being checked, or its garbage collected, by another; waited "
-            f"{params['lock_timeout']} s",
-        )
     found = garbage.collect(repository, settings, params["garbage_days"], params["time_limit"], check_mode)
     result.more["garbage"] = found
     if found["objects"]:

@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import JuliaError, TimeLimitError
@@ -118,3 +118,24 @@ def _prefix(bindir: str) -> str:
         if read_json(os.path.join(folder, RECORD)) is not None:
             return folder
     return os.path.dirname(os.path.realpath(bindir))
+
+
+def recorded_build(tree: str) -> str | None:
+    """Of which build a published tree is; none where it has no record of that."""
+    return (read_json(os.path.join(tree, RECORD)) or {}).get("build")
+
+
+def fault_of_other_build(there: str | None, julia: Mapping[str, str], path: str) -> str | None:
+    """Why caches cannot be published beside a Julia of the same version: it is another build than theirs.
+
+    :param there: the :func:`recorded_build` of the tree in the store.
+    :param julia: ``version``, ``arch`` and ``build`` of the one that made the caches.
+    :param path: of the tree in the store, as builders see it.
+    """
+    if there == julia["build"]:
+        return None
+    return (
+        f"the store holds another build of Julia {julia['version']} for {julia['arch']} "
+        f"({there or 'not published by this collection'}) than the one that made these caches ({julia['build']}), and "
+        f"caches are valid with their own build only; build with {path}/bin/julia"
+    )

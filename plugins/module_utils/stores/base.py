@@ -10,11 +10,10 @@ import shutil
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import StoreError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import RECORD
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
     RELEASE_ID,
     Layout,
@@ -103,10 +102,6 @@ class Store(ABC):
             for arch in names(os.path.join(folder, version)):
                 if not arch.startswith("."):
                     yield version, arch
-
-    def julia_record(self, version: str, arch: str) -> dict[str, Any]:
-        """What a published Julia says of itself; empty where it has no record."""
-        return read_json(os.path.join(self.published.julia(version, arch), RECORD)) or {}
 
     # --- writing, within a transaction
 

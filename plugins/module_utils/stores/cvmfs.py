@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import (
@@ -31,6 +31,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base i
     Store,
     copy_tree,
     explained,
+    link_of,
     remove_tree,
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Step
@@ -50,7 +51,10 @@ class CvmfsStore(Store):
         self.path = os.path.relpath(root, repository.mount)
         self.options = options
         self.settings = server.require(repository)
-        self._template: tuple[str, trees.Difference] | None = None  # a clone that a release begins with, while it opens
+        # Of what is published, made before a transaction opens: what is in a release, and the catalogs by source.
+        self._listing: dict[str, list[Any]] = {}
+        self._catalogs: dict[str, catalogs.Plan] = {}
+        self._template: tuple[str, trees.Difference] | None = None  # the clone that a release begins with
 
     @property
     def published(self) -> Layout:
@@ -72,6 +76,7 @@ class CvmfsStore(Store):
         renewed, warnings = whitelist.keep_valid(self.repository, self.options.whitelist_days)
         self.actions += renewed
         self.warnings += warnings
+        self._plan(todo, delivery)
         gateway = transaction.is_gateway(self.settings)
         # A template that cannot be cloned leaves a gateway's lease taken (2.12, publish/repository_transaction.cc).
         template = None if gateway else self._choose_template(environment, todo, delivery)
@@ -88,20 +93,34 @@ class CvmfsStore(Store):
             yield
         self.warnings += opened.warnings
 
+    def _plan(self, todo: Sequence[Step], delivery: Delivery | None) -> None:
+        """Read what is to be published, so that only the copy is left to do while a transaction is open."""
+        if delivery is None:
+            return
+        added = [
+            delivery.julias[(step.details["version"], step.details["arch"])][0] for step in todo if _is_julia(step)
+        ]
+        if any(_is_release(step) for step in todo):
+            added.append(delivery.source)
+            self._listing = trees.listing(delivery.source)
+        self._catalogs = {source: catalogs.plan(source) for source in added}
+        for plan in self._catalogs.values():
+            self.warnings += plan.warnings
+
     def _choose_template(
         self, environment: str, todo: Sequence[Step], delivery: Delivery | None
     ) -> tuple[str, str] | None:
         """The paths in the repository of the current release and of the one that can begin as its clone, if one can."""
         self._template = None
-        new = next((step.id for step in todo if step.status == "published" and step.what == "release"), None)
-        current = self.held(environment).current
+        new = next((step.id for step in todo if _is_release(step)), None)
+        current = link_of(self.published.current(environment))
         if new is None or current is None or delivery is None:
             return None
         there = self.published.release(environment, current)
         held = read_json(there.files)
         if held is None:
             return None
-        found = trees.difference(delivery.source, trees.listing(delivery.source), there.path, held)
+        found = trees.difference(delivery.source, self._listing, there.path, held)
         if found.unchanged < WORTH_CLONING * found.total:
             return None
         self._template = (self.layout.release(environment, new).path, found)
@@ -112,8 +131,8 @@ class CvmfsStore(Store):
 
     def take(self, environment: str, step: Step, delivery: Delivery | None) -> None:
         super().take(environment, step, delivery)
-        if step.what == "release" and step.status == "published":
-            _list_files(delivery.source, self.layout.release(environment, step.id))
+        if _is_release(step):
+            _list_files(self._listing, self.layout.release(environment, step.id))
 
     def _add(self, source: str, destination: str, finish: Callable[[str], None]) -> None:
         if self._template and self._template[0] == destination:
@@ -122,17 +141,24 @@ class CvmfsStore(Store):
             os.makedirs(os.path.dirname(destination), exist_ok=True)
             copy_tree(source, destination)
         finish(destination)
-        plan = catalogs.plan(source)
-        catalogs.place(destination, plan)
-        self.warnings += plan.warnings
+        catalogs.place(destination, self._catalogs[source])
 
     def _remove(self, path: str) -> None:
         remove_tree(path)
 
 
-def _list_files(source: str, release: Release) -> None:
+def _is_julia(step: Step) -> bool:
+    return step.what == "julia"
+
+
+def _is_release(step: Step) -> bool:
+    """Whether a step publishes one."""
+    return step.what == "release" and step.status == "published"
+
+
+def _list_files(listing: Mapping[str, list[Any]], release: Release) -> None:
     """Record what a release was made from, and what it was given beside that."""
-    found = trees.listing(source)
+    found = dict(listing)
     for name in trees.names(release.path):
         if name != catalogs.MARKER:
             found.setdefault(name, ["other", 0, 0, 0])

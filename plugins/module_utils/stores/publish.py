@@ -15,7 +15,12 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils import activa
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.transaction import Options
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError, StoreError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import RECORD, fault_of_tree
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (
+    RECORD,
+    fault_of_other_build,
+    fault_of_tree,
+    recorded_build,
+)
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import INCOMPLETE
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import DEFAULT_BUNDLE_ERROR
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
@@ -100,12 +105,12 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     left = store.left_behind()
     if check_mode and any(entry["what"] in ("mount", "transaction") for entry in left):
         store.warnings.append(f"store: what {store.layout.root} holds is seen once what a dead run left is put right")
-        return dict(_result(store, environment, Held(), [], left, happened=False), removed_bytes=0)
+        return _result(store, environment, Held(), [], left, removed=0, happened=False)
     if check_mode or not left:
         held, todo = _plan(params, store, wanted)
         if check_mode or not todo:
-            would = _result(store, environment, held, todo, left, happened=False)
-            return dict(would, removed_bytes=_removed_bytes(store, environment, todo))
+            removed = _removed_bytes(store, environment, todo)
+            return _result(store, environment, held, todo, left, removed, happened=False)
     with store.exclusive(params["lock_timeout"]) as recovered:
         _held, todo = _plan(params, store, wanted)  # another writer may have been there while we waited
         removed = _removed_bytes(store, environment, todo)
@@ -114,8 +119,7 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             with store.transaction(environment, todo, delivery):
                 for step in todo:
                     store.take(environment, step, delivery)
-        done = _result(store, environment, store.held(environment), todo, recovered, happened=True)
-        return dict(done, removed_bytes=removed)
+        return _result(store, environment, store.held(environment), todo, recovered, removed, happened=True)
 
 
 def _store(params: Mapping[str, Any]) -> Store:
@@ -238,14 +242,9 @@ def _compare_julias(params: Mapping[str, Any], store: Store, held: Held) -> None
         key = (julia["version"], julia["arch"])
         if key not in held.julias:
             continue
-        there = store.julia_record(*key).get("build")
-        if there != julia["build"]:
-            faults.append(
-                f"julias: the store holds another build of Julia {julia['version']} for {julia['arch']} "
-                f"({there or 'not published by this collection'}) than the one that made these caches "
-                f"({julia['build']}), and caches are valid with their own build only; "
-                f"build with {store.layout.julia(*key)}/bin/julia"
-            )
+        there = recorded_build(store.published.julia(*key))
+        fault = fault_of_other_build(there, julia, store.layout.julia(*key))
+        faults += [f"julias: {fault}"] if fault else []
     if faults:
         raise InputError(faults)
 
@@ -317,6 +316,7 @@ def _result(
     held: Held,
     todo: list[Step],
     recovered: list[dict[str, str]],
+    removed: int,
     happened: bool,
 ) -> dict[str, Any]:
     current, previous = held.current, held.previous
@@ -332,6 +332,7 @@ def _result(
         "actions": [*store.actions, *(step.action() for step in todo)],
         "recovered": recovered,
         "revision": store.revision(),
+        "removed_bytes": removed,
         "path": store.layout.current(environment),
         "warnings": store.warnings,
     }

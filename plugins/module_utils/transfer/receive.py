@@ -14,8 +14,11 @@ import os
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import DepotError, InputError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import RECORD
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import Layout, Release, read_json
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (
+    fault_of_other_build,
+    recorded_build,
+)
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import Layout, Release
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.transfer.incoming import MIB, Incoming
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.transfer.inventory import (
     Inventory,
@@ -153,13 +156,9 @@ def _in_store(layout: Layout, julia: Mapping[str, str], faults: list[str]) -> bo
     path = layout.julia(julia["version"], julia["arch"])
     if not os.path.isdir(path):
         return False
-    there = (read_json(os.path.join(path, RECORD)) or {}).get("build")
-    if there != julia["build"]:
-        faults.append(
-            f"the store holds another build of Julia {julia['version']} for {julia['arch']} ({there or 'unknown'}) "
-            f"than the one that made these caches ({julia['build']}), and caches are valid with their own build only; "
-            f"build with {path}/bin/julia"
-        )
+    fault = fault_of_other_build(recorded_build(path), julia, path)
+    if fault:
+        faults.append(fault)
     return True
 
 
@@ -344,7 +343,7 @@ def _pruned(params: Mapping[str, Any], incoming: Incoming, check_mode: bool) -> 
     old = incoming.outdated(current, params["keep"])
     for tree in incoming.julias():
         _kind, version, arch, build = tree.split("/")
-        if (read_json(os.path.join(layout.julia(version, arch), RECORD)) or {}).get("build") == build:
+        if recorded_build(layout.julia(version, arch)) == build:
             old.append(tree)
     if old and not check_mode:
         incoming.remove(old)
