@@ -132,6 +132,16 @@ def test_the_tag_of_a_publish():
     assert tags.publish_tag("jets", RELEASE, when) == "jets-0123456789abcdef-20261124T113000Z"
 
 
+def test_two_publishes_are_never_named_in_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1e9 + 0.25]
+    monkeypatch.setattr(tags.time, "time", lambda: clock[0])
+    monkeypatch.setattr(tags.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    for signed, waited in ((1e9 - 5, 0), (1e9, 0.75), (1e9, 0), (1e9 + 3600, 0)):
+        before = clock[0]
+        tags.moment_of_publish(datetime.fromtimestamp(signed, UTC))
+        assert clock[0] - before == waited
+
+
 @given(environments, releases, moments)
 def test_the_tag_of_a_publish_is_recognised(environment, release, when):
     name = tags.publish_tag(environment, release, when)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
@@ -80,11 +79,12 @@ class CvmfsStore(Store):
         gateway = transaction.is_gateway(self.settings)
         # A template that cannot be cloned leaves a gateway's lease taken (2.12, publish/repository_transaction.cc).
         template = None if gateway else self._choose_template(environment, todo, delivery)
+        moment = tags.moment_of_publish(self.repository.manifest().published)
         with explained(self.layout.root), transaction.around(
             self.repository,
             purpose=_purpose(environment, todo),
             options=self.options,
-            tag=tags.publish_tag(environment, _release_of(todo), datetime.now(timezone.utc)),
+            tag=tags.publish_tag(environment, _release_of(todo), moment),
             lease=self.path if gateway and self.path != "." else "",
             template=template,
         ) as opened:
