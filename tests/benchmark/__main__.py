@@ -42,10 +42,11 @@ def julias() -> list[tuple[str, str]]:
 
 def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
     general = {"publishing": measures.publishing, "planning": measures.planning, "reading": measures.reading_depots}
-    if reason := cvmfs.unavailable():
-        print(f"SKIPPED the figures of CernVM-FS: {reason}", file=sys.stderr)
+    there_is_cvmfs = not (reason := cvmfs.unavailable())
+    if there_is_cvmfs:
+        general["cvmfs_publishing"] = cvmfs.publishing
     else:
-        general["cvmfs"] = cvmfs.publishing
+        print(f"SKIPPED the figures of CernVM-FS: {reason}", file=sys.stderr)
     for name, measure in general.items():
         if only in name:
             place = folder / name
@@ -58,8 +59,11 @@ def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
                 ("start_up", measures.start_up),
                 ("wrapper", measures.wrapper),
                 ("second_run", measures.second_run),
+                ("cvmfs_start_up", cvmfs.start_up),
             ):
-                if only not in name or (name != "start_up" and environment == "fifty"):
+                if only not in name or (not name.endswith("start_up") and environment == "fifty"):
+                    continue
+                if name.startswith("cvmfs") and not there_is_cvmfs:
                     continue
                 place = folder / f"{version}-{environment}-{name}"
                 with measures.bench_site(place, executable, version, environment) as site:
@@ -70,9 +74,10 @@ def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
 
 
 def show(figure: Figure) -> None:
-    verdict = "reached" if figure.reached else "MISSED"
     unit = "" if figure.unit == "ratio" else f" {figure.unit}"
-    print(f"{figure.name:75} {figure.value:8.3f}{unit:3}  limit {figure.limit:g}{unit:3}  {verdict}", flush=True)
+    limit = "" if figure.limit is None else f"limit {figure.limit:g}{unit:3}  "
+    verdict = "told" if figure.limit is None else "reached" if figure.reached else "MISSED"
+    print(f"{figure.name:75} {figure.value:8.3f}{unit:3}  {limit}{verdict}", flush=True)
 
 
 def main() -> int:
@@ -87,7 +92,8 @@ def main() -> int:
             show(figure)
             measured.append(figure)
     options.json.write_text(json.dumps([figure.as_dict() for figure in measured], indent=2) + "\n")
-    print(f"\n{sum(figure.reached for figure in measured)} of {len(measured)} reached; all samples: {options.json}")
+    limited = [figure for figure in measured if figure.limit is not None]
+    print(f"\n{sum(figure.reached for figure in limited)} of {len(limited)} reached; all samples: {options.json}")
     return 0 if measured and all(figure.reached for figure in measured) else 1
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scisoft.julia_depots contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Figures of publishing in CernVM-FS, with the real server."""
+"""Figures of CernVM-FS, with the real server and client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from tests.benchmark.measures import ROOT, Figure, quiet, ratio, seconds, staged_release
+from tests.benchmark.measures import ROOT, BenchSite, Figure, alternating, quiet, ratio, seconds, staged_release
 from tests.cvmfs.servers import Real
 
+IN_CLIENT = ROOT / "inventory" / "local-cvmfs" / "client-namespace"  # a shell
 FILES, SIZE = 20_000, 4_000
 CHANGED = FILES // 100
 
@@ -82,3 +85,63 @@ def change_some(staged: Path) -> None:
     files = sorted(path for path in staged.rglob("*.ji"))
     for path in files[:: FILES // CHANGED]:
         path.write_bytes(os.urandom(SIZE))
+
+
+def start_up(site: BenchSite, times: int) -> list[Figure]:
+    """A first `using` from a client's own mount, its cache warm and cold, against a private depot that is warm.
+
+    Cold: the client is mounted with an empty cache for each sample, and counts what it asks the server for.
+    """
+    server = Real()
+    cache = Path(tempfile.mkdtemp(prefix="julia-depots-cache-"))  # where the client's own user can get to
+    mount = server.path
+    homes = site.folder / "homes"
+    in_client = [IN_CLIENT, "-c", 'exec "$@"', "sh"]
+    published = mount / "julia" / "environments" / site.name / "current" / "bin" / "julia"
+    requests: list[float] = []
+
+    def from_mount() -> None:
+        quiet([*in_client, published, "--startup-file=no", "-e", site.using], site.bare(homes / "published"))
+
+    def private() -> None:
+        quiet([*in_client, *site.direct, site.using], site.bare(homes / "private"))
+
+    def forget() -> None:
+        client(f"umount {mount} && find {cache} -type f -delete && mount {mount}")
+
+    def asked() -> float:
+        return float(
+            client(f"cvmfs_talk -i {server.name} internal affairs | sed -n 's/^download.n_requests|//p'").split("|")[0]
+        )
+
+    shutil.chown(cache, "cvmfs", "cvmfs")
+    try:
+        site.run(
+            "local-cvmfs",
+            depot_store={"type": "cvmfs", "repository": server.name, "path": "julia"},
+            cvmfs_client_repository_settings={"CVMFS_CACHE_BASE": str(cache)},
+        )
+        quiet([*in_client, *site.direct, site.prepare], site.bare(homes / "private"))
+        from_mount()
+        private()
+        warm, theirs = alternating(times, from_mount, private)
+        cold = []
+        for _unused in range(times):
+            forget()
+            cold.append(seconds(from_mount))
+            requests.append(asked())
+    finally:
+        subprocess.run([IN_CLIENT, "-c", f"umount {mount}; sed -i '\\|{mount}|d' /etc/fstab"], check=False)
+        server.destroy()
+        shutil.rmtree(cache)
+    what = f"CernVM-FS {Real.version()}: start-up of {site.name}"
+    return [
+        ratio(f"{what}: client's mount, warm / private depot", warm, theirs, 1.05),
+        Figure(f"{what}: client's mount, cold", statistics.median(cold), None, "s", {"ours": cold}),
+        Figure(f"{what}: requests when cold", statistics.median(requests), None, "", {"ours": requests}),
+    ]
+
+
+def client(command: str) -> str:
+    """What a shell command prints in the client's namespace."""
+    return subprocess.run([IN_CLIENT, "-c", command], check=True, capture_output=True, text=True).stdout

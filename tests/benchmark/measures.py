@@ -30,17 +30,17 @@ FIFTY = 50
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure: ``value`` must not exceed ``limit`` (both in ``unit``)."""
+    """One measured figure: ``value`` must not exceed ``limit`` (both in ``unit``); without a limit it is only told."""
 
     name: str
     value: float
-    limit: float
+    limit: float | None
     unit: str
     samples: dict[str, list[float]]
 
     @property
     def reached(self) -> bool:
-        return self.value <= self.limit
+        return self.limit is None or self.value <= self.limit
 
     def as_dict(self) -> dict[str, object]:
         medians = {name: statistics.median(samples) for name, samples in self.samples.items()}
@@ -99,10 +99,29 @@ class BenchSite:
         return self.folder / "project"
 
     @property
+    def using(self) -> str:
+        return f"using {DEMO_PACKAGE[self.name]}"
+
+    @property
+    def direct(self) -> list[str | Path]:
+        """Julia itself with the project, to be given an expression."""
+        return [self.julia, "--startup-file=no", f"--project={self.project}", "-e"]
+
+    @property
+    def prepare(self) -> str:
+        """An expression that installs and compiles what the project needs."""
+        return f"using Pkg; Pkg.instantiate(); Pkg.precompile(); {self.using}"
+
+    def bare(self, home: Path) -> dict[str, str]:
+        """The environment of a user with that home."""
+        home.mkdir(parents=True, exist_ok=True)
+        return {"HOME": str(home), "PATH": os.environ["PATH"], **self.variables}
+
+    @property
     def current(self) -> Path:
         return self.folder / "store" / "environments" / self.name / "current"
 
-    def run(self) -> None:
+    def run(self, inventory: str = "local", **more: object) -> None:
         environment = {
             "name": self.name,
             "project": str(self.project),
@@ -113,12 +132,13 @@ class BenchSite:
             "quickstart_root": str(self.folder),
             "depot_environments": [environment],
             "depot_client_default": self.name,
+            **more,
         }
         quiet(
             [
                 BIN / "ansible-playbook",
                 "--inventory",
-                ROOT / "inventory" / "local",
+                ROOT / "inventory" / inventory,
                 ROOT / "playbooks" / "site.yml",
                 "--extra-vars",
                 json.dumps(extra),
@@ -150,25 +170,19 @@ def start_up(site: BenchSite, times: int) -> list[Figure]:
     """A first `using`: with the published depot, with nothing, and with a private depot that is warm."""
     site.run()
     homes = site.folder / "homes"
-    using = f"using {DEMO_PACKAGE[site.name]}"
-    direct = [site.julia, "--startup-file=no", f"--project={site.project}", "-e"]
-
-    def environment(home: Path) -> dict[str, str]:
-        home.mkdir(parents=True, exist_ok=True)
-        return {"HOME": str(home), "PATH": os.environ["PATH"], **site.variables}
 
     def published() -> None:
-        quiet([site.current / "bin" / "julia", "--startup-file=no", "-e", using], environment(homes / "published"))
+        command = [site.current / "bin" / "julia", "--startup-file=no", "-e", site.using]
+        quiet(command, site.bare(homes / "published"))
 
     def nothing() -> None:
         shutil.rmtree(homes / "nothing", ignore_errors=True)
-        program = f"using Pkg; Pkg.instantiate(); Pkg.precompile(); {using}"
-        quiet([*direct, program], environment(homes / "nothing"))
+        quiet([*site.direct, site.prepare], site.bare(homes / "nothing"))
 
     def warm() -> None:
-        quiet([*direct, using], environment(homes / "warm"))
+        quiet([*site.direct, site.using], site.bare(homes / "warm"))
 
-    quiet([*direct, f"using Pkg; Pkg.instantiate(); Pkg.precompile(); {using}"], environment(homes / "warm"))
+    quiet([*site.direct, site.prepare], site.bare(homes / "warm"))
     published()
     warm()
     with_depot, with_nothing = alternating(times, published, nothing)
@@ -183,8 +197,7 @@ def wrapper(site: BenchSite, times: int) -> list[Figure]:
     """The command of a release against the same Julia called with the environment that the command would set."""
     site.run()
     home = site.folder / "homes" / "wrapper"
-    home.mkdir(parents=True, exist_ok=True)
-    bare = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    bare = site.bare(home)
     command = site.current / "bin" / "julia"
     record = json.loads((site.current / "release.json").read_text())
     arch = next(iter(record["architectures"]))
