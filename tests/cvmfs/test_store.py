@@ -215,6 +215,8 @@ def test_a_reader_never_sees_part_of_a_release(site: CvmfsSite) -> None:
                     partial.append(os.readlink(current))
             except OSError:
                 continue
+            finally:
+                time.sleep(0.002)  # or the writer, in the other thread, hardly gets a turn
             looks.append(1)
 
     site.change(A)
