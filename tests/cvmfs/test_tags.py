@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -181,14 +182,20 @@ def test_a_strangers_dead_publish_is_told(server: Server, repository: Repository
             change(server, check_mode, name=["new"])
 
 
-def test_an_expired_whitelist_is_told(server: Server, repository: Repository) -> None:
-    match = f"tags cannot be listed: .* run `cvmfs_server resign {server.name}` as root"
+@contextmanager
+def expired_whitelist(server: Server) -> Iterator[None]:
+    """A whitelist that has expired, or does within the second, until the block ends."""
     assert server.run("resign", "-d", "0", server.name).status == 0
     try:
-        with pytest.raises(ServerError, match=match):
-            change(server, name=["new"])
+        yield
     finally:
         assert server.run("resign", server.name).status == 0
+
+
+def test_an_expired_whitelist_is_told(server: Server, repository: Repository) -> None:
+    match = f"tags cannot be listed: .* run `cvmfs_server resign {server.name}` as root"
+    with expired_whitelist(server), pytest.raises(ServerError, match=match):
+        change(server, name=["new"])
 
 
 def test_a_lost_mount_is_mounted(server: Server, repository: Repository) -> None:
@@ -261,6 +268,5 @@ def test_catalogs_are_published_as_planned(server: Server, repository: Repositor
 
 
 def test_catalogs_of_a_broken_repository_are_told(server: Server, repository: Repository) -> None:
-    assert server.run("resign", "-d", "0", server.name).status == 0
-    with pytest.raises(ServerError, match="its catalogs cannot be listed: "):
+    with expired_whitelist(server), pytest.raises(ServerError, match="its catalogs cannot be listed: "):
         catalogs.listed(repository)
