@@ -73,6 +73,11 @@ def _same(left: str, right: str) -> bool:
     for is_kind, same in ((os.path.islink, _same_link), (os.path.isdir, same_tree)):
         if is_kind(left) or is_kind(right):
             return is_kind(left) and is_kind(right) and same(left, right)
+    return _same_content(left, right)
+
+
+def _same_content(left: str, right: str) -> bool:
+    filecmp.clear_cache()  # it would answer by size and time of change for files that it has read before
     return filecmp.cmp(left, right, shallow=False)
 
 
@@ -165,7 +170,7 @@ def _seems_same(path: str, source: str, entry: list[Any], there: str, other: lis
         return False
     if entry[2] % 10**9:
         return True
-    return filecmp.cmp(os.path.join(source, path), os.path.join(there, path), shallow=False)
+    return _same_content(os.path.join(source, path), os.path.join(there, path))
 
 
 def update(source: str, there: str, found: Difference) -> None:
