@@ -298,9 +298,18 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
             "julia": version,
             "inputs": params["inputs"],
             "architectures": {arch: read_json(staged.build(arch)) for arch in staged.architectures()},
-            "size": trees.count(folder).as_dict(),
+            "size": _size(params["source"], files).as_dict(),
         },
     )
+
+
+def _size(source: str, files: Mapping[str, activation.RenderedFile]) -> trees.Count:
+    """What a release has for its users, counted where that is quick: in a repository each file is asked for."""
+    size = trees.count(source)
+    folders = {os.path.dirname(name) for name in files} - {""}
+    size.entries += len(files) + sum(not os.path.isdir(os.path.join(source, folder)) for folder in folders)
+    size.bytes += sum(len(file.text.encode()) for file in files.values())
+    return size
 
 
 def _templates(bundle: str | None) -> dict[str, str]:
