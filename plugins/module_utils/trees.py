@@ -177,7 +177,9 @@ def update(source: str, there: str, found: Difference) -> None:
     """Make one folder like another, by what :func:`difference` has found, with modes and times but not the owners."""
     touched = {os.path.dirname(path) for path in (*found.removed, *found.added)}
     for path in touched:
-        os.chmod(os.path.join(there, path), 0o700)  # it may be read-only, and gets its own mode below
+        folder = os.path.join(there, path)
+        if not os.lstat(folder).st_mode & stat.S_IWUSR:
+            os.chmod(folder, 0o700)  # it gets its own mode below
     for path in found.removed:
         _remove(os.path.join(there, path))
     for path in found.added:

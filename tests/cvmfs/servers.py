@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -357,9 +358,11 @@ def _apache_answers() -> bool:
 def nobody_cannot_run_the_emulation() -> str:
     """Why the user ``nobody`` cannot start the emulation with ``/usr/bin/python3``, empty if it can."""
     environment = {"PATH": f"{EMULATION}:/usr/bin:/bin", "CVMFS_EMULATION_PYTHON": "/usr/bin/python3"}
+    # By its path: a real one further on in PATH would answer where the user cannot get to the emulation.
+    program = shlex.quote(str(EMULATION / "cvmfs_server"))
     try:
         result = subprocess.run(
-            ["cvmfs_server", "list"],
+            ["sh", "-c", f"exec {program} list"],
             user="nobody",
             cwd="/",
             env=environment,
