@@ -13,8 +13,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import DepotError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import store_root
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.targets import parse_version
-from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import plan, project
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import origins, plan
 
 
 def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,11 +31,6 @@ def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def project_files(source: str, version: str) -> list[str]:
-    """The files that make up a project for a Julia version, relative to its folder."""
-    return project.read(source, parse_version(version)).files()
-
-
 class FilterModule:
     """What Ansible looks for."""
 
@@ -44,7 +38,11 @@ class FilterModule:
         return {
             "build_plan": _explained(plan.build_plan),
             "merged_releases": _explained(plan.merged_releases),
-            "project_files": _explained(project_files),
+            "missing_architectures": _explained(plan.missing_architectures),
+            "own_builds": _explained(plan.own_builds),
+            "project_contents": _explained(origins.contents),
+            "project_lock": _explained(origins.lock_text),
+            "project_revisions": _explained(origins.wanted),
             "release_inputs": _explained(plan.release_inputs),
             "release_path": _explained(plan.release_path),
             "staged_paths": _explained(plan.staged_paths),

@@ -5,7 +5,8 @@
 # Reads the CPU targets of native caches.
 #
 # Request: caches (paths of .ji files).
-# Events: cache(path, targets, error), done.
+# Events: cache(path, targets, images, error), done. Targets are the names alone; images are those of
+# `Compat.image_targets`.
 
 include("compat.jl")
 include("report.jl")
@@ -15,9 +16,10 @@ using .Report: emit, read_request
 function main()
     for path in read_request()["caches"]
         try
-            emit(:cache, path=path, targets=Compat.image_targets(path), error="")
+            images = Compat.image_targets(path)
+            emit(:cache, path=path, targets=[image.name for image in images], images=images, error="")
         catch err
-            emit(:cache, path=path, targets=String[], error=sprint(showerror, err))
+            emit(:cache, path=path, targets=String[], images=String[], error=sprint(showerror, err))
         end
     end
     emit(:done)

@@ -100,21 +100,57 @@ is_unprecompilable(result) = result isa Exception && Base.precompilableerror(res
 "How many packages this Julia can compile at once: 1.5 mixes the output of several."
 max_tasks(wanted) = VERSION >= v"1.6-" ? wanted : 1
 
+"""
+    fresh_cache(pkg, source) -> path of the `.ji` that a session with this depot path would load, or `nothing`
+
+Asked from 1.11 on, where caches can be taken over from elsewhere (`compilecache_path`, 1.12).
+"""
+function fresh_cache(pkg::PkgId, source)
+    for path in Base.find_all_in_cache_path(pkg)
+        stale = Base.stale_cachefile(source, path; ignore_loaded=true)
+        stale === true && continue
+        all(need -> need isa Module || has_build(need...), first(stale)) && return path
+    end
+    return nothing
+end
+
+has_build(source, pkg, build) =
+    any(path -> Base.stale_cachefile(pkg, build, source, path; ignore_loaded=true) !== true,
+        Base.find_all_in_cache_path(pkg))
+
+"""
+    included(ji) -> paths of all files and folders on which a cache depends
+"""
+function included(ji)
+    files = first(Base.parse_cache_header(ji)[2])
+    return String[file isa Tuple ? file[2] : file.filename for file in files]   # 1.5 has (package, path, time)
+end
+
 "The files of the cache whose `.ji` is given."
 function cache_files(ji)
     so = string(first(splitext(ji)), ".so")
     return isfile(so) ? [ji, so] : [ji]
 end
 
-"""
-    image_targets(ji) -> names of the CPU targets in the native image beside a cache
+"Whether this Julia can tell what an image holds (tried on 1.10 to 1.12; 1.9 cannot)."
+const TELLS_IMAGES = isdefined(Base, :parse_image_targets)
 
-Empty where there is no native code. The header's field is the seventh of `parse_cache_header` (tried on 1.10 to 1.12).
+const UNKNOWN_NAME = 1 << 5   # JL_TARGET_UNKNOWN_NAME in src/processor.h
+
+"""
+    image_targets(ji) -> (name, features, known, unknown_features) of each CPU target in the native image beside a cache
+
+`known` says whether this Julia has a set of features for the name; `unknown_features` are passed on to LLVM unseen.
+Empty where there is no native code. The header's field is the seventh of `parse_cache_header`.
 """
 function image_targets(ji)
-    HAS_NATIVE_CODE && length(cache_files(ji)) == 2 || return String[]
-    field = Base.parse_cache_header(ji)[7]
-    return String[target.name for target in Base.parse_image_targets(field)]
+    TELLS_IMAGES && length(cache_files(ji)) == 2 || return NamedTuple[]
+    names = [(unsafe_string(feature.name), feature) for feature in Base.feature_names()]
+    return [(name=target.name,
+             features=String[name for (name, feature) in names if Base.test_feature(target.features_en, feature)],
+             known=target.flags & UNKNOWN_NAME == 0,
+             unknown_features=split(target.ext_features, ','; keepempty=false))
+            for target in Base.parse_image_targets(Base.parse_cache_header(ji)[7])]
 end
 
 "The id of an extension of a package (`insert_extension_triggers`, 1.9)."
@@ -129,36 +165,66 @@ manifest_path(project_dir) =
 "Whether Pkg itself reads [sources] of a project."
 reads_sources() = VERSION >= v"1.11-"
 
-# --- Artifacts: a part of Pkg in 1.5, then a standard library
+# --- Platforms and artifacts: a part of Pkg in 1.5, then of Base and of a standard library
 
-"""
-    artifacts(Pkg, toml, lazy) -> (name, hash, meta) of what this platform takes from an Artifacts.toml
-"""
-function artifacts(Pkg, toml, lazy)
-    Artifacts = Pkg.Artifacts
-    if isdefined(Artifacts, :select_downloadable_artifacts)
-        selected = Artifacts.select_downloadable_artifacts(toml; include_lazy=lazy)
-        return [(name=name, hash=meta["git-tree-sha1"], meta=meta) for (name, meta) in selected]
-    end
-    found = NamedTuple[]
-    for name in keys(Artifacts.load_artifacts_toml(toml))
-        meta = Artifacts.artifact_meta(name, toml)
-        (meta === nothing || !haskey(meta, "download")) && continue
-        get(meta, "lazy", false) && !lazy && continue
-        push!(found, (name=name, hash=meta["git-tree-sha1"], meta=meta))
-    end
+"The platform that a triplet names; throws an `ArgumentError` where this Julia does not know it."
+function platform(Pkg, triplet)
+    isdefined(Base, :BinaryPlatforms) &&
+        return parse(Base.BinaryPlatforms.Platform, triplet; validate_strict=true)   # 1.6
+    found = Pkg.BinaryPlatforms.platform_key_abi(triplet)
+    found isa Pkg.BinaryPlatforms.UnknownPlatform &&
+        throw(ArgumentError("Platform `$triplet` is not an officially supported platform"))
     return found
 end
 
+"Whether Pkg can install for another platform without running the packages' build scripts here."
+can_leave_builds() = VERSION >= v"1.6-"
+
+"Install what the active project's lock names; for another platform without running build scripts."
+function instantiate(Pkg, platform)
+    platform === nothing && return Pkg.instantiate()
+    return can_leave_builds() ? Pkg.instantiate(; platform=platform, allow_build=false) :
+           Pkg.instantiate(; platform=platform)
+end
+
+"""
+    artifacts(Pkg, folder, lazy, platform) -> (name, hash, meta, toml) of what a platform takes for a package
+
+`platform` is `nothing` for this one. A package with a program `.pkg/select_artifacts.jl` has it choose (1.7), and then
+that choice is all, lazy artifacts or not.
+"""
+function artifacts(Pkg, folder, lazy, platform)
+    toml = artifact_file(folder)
+    toml === nothing && return NamedTuple[]
+    Artifacts = Pkg.Artifacts
+    where_ = platform === nothing ? NamedTuple() : (platform=platform,)
+    if isdefined(Pkg.Operations, :collect_artifacts) && isfile(joinpath(folder, ".pkg", "select_artifacts.jl"))
+        selected = last(only(Pkg.Operations.collect_artifacts(folder; where_...)))
+    elseif isdefined(Artifacts, :select_downloadable_artifacts)
+        selected = Artifacts.select_downloadable_artifacts(toml; include_lazy=lazy, where_...)
+    else
+        selected = Dict{String,Any}()
+        for name in keys(Artifacts.load_artifacts_toml(toml))
+            meta = Artifacts.artifact_meta(name, toml; where_...)
+            (meta === nothing || !haskey(meta, "download")) && continue
+            get(meta, "lazy", false) && !lazy && continue
+            selected[name] = meta
+        end
+    end
+    return [(name=name, hash=meta["git-tree-sha1"], meta=meta, toml=toml) for (name, meta) in selected]
+end
+
+"The artifact file of a package, by the names that Julia accepts; `nothing` where it has none."
+artifact_file(folder) = first_file(folder, ("JuliaArtifacts.toml", "Artifacts.toml"))
+
 artifact_is_there(Pkg, hash) = Pkg.Artifacts.artifact_exists(Base.SHA1(hash))
 
-install_artifact(Pkg, artifact, toml) =
-    Pkg.Artifacts.ensure_artifact_installed(artifact.name, artifact.meta, toml)
+install_artifact(Pkg, artifact) =
+    Pkg.Artifacts.ensure_artifact_installed(artifact.name, artifact.meta, artifact.toml)
 
-"The artifact files of a package, by the names that Julia accepts."
-function artifact_files(folder)
-    path = first_file(folder, ("JuliaArtifacts.toml", "Artifacts.toml"))
-    return path === nothing ? String[] : [path]
-end
+# --- Registries
+
+"The ranges of versions that an entry of [compat] allows, as a registry writes them."
+version_ranges(Pkg, entry) = String[string(range) for range in Pkg.Types.semver_spec(entry).ranges]
 
 end

@@ -13,7 +13,8 @@ using ..Compat: Compat
 """
 One package, or one extension of a package, that the lock lets a session load.
 
-`needs` are the ids that must be compiled before it; `parent` is the package that an extension belongs to.
+`needs` are the ids that must be compiled before it; `parent` is the package that an extension belongs to; `from_git`:
+it comes from a repository of its own and not from a registry.
 """
 struct Package
     id::PkgId
@@ -22,6 +23,7 @@ struct Package
     path::Union{String,Nothing}
     tree::Union{String,Nothing}
     version::Union{String,Nothing}
+    from_git::Bool
 end
 
 "The project file of a folder, by the names that Julia accepts (`Base.project_names`)."
@@ -64,13 +66,14 @@ function packages(folder)
         id = ids[info["uuid"]]
         needs = dependency_ids(get(info, "deps", String[]), by_name, ids)
         push!(found, Package(id, needs, nothing, get(info, "path", nothing), get(info, "git-tree-sha1", nothing),
-                             get(info, "version", nothing)))
+                             get(info, "version", nothing), haskey(info, "repo-url")))
         Compat.HAS_NATIVE_CODE || continue   # extensions came with the same release
         for (extension, triggers) in get(info, "extensions", Dict())
             wanted = triggers isa AbstractString ? [triggers] : triggers
             all(trigger -> haskey(by_name, trigger), wanted) || continue
             push!(found, Package(Compat.extension_id(id, extension),
-                                 [id; PkgId[by_name[trigger] for trigger in wanted]], id, nothing, nothing, nothing))
+                                 [id; PkgId[by_name[trigger] for trigger in wanted]], id, nothing, nothing, nothing,
+                                 false))
         end
     end
     return in_order(found)

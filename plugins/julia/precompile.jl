@@ -8,8 +8,9 @@
 # program could read on any version. So the packages are taken here from the lock, in the order of their needs, and
 # compiled by Base as Pkg would.
 #
-# Request: project (folder), tasks (how many at once), scratch (folder), dry_run, only (names; empty: all).
-# Events: total(total), started(package), package(package, uuid, extension, state, seconds, bytes, error).
+# Request: project (folder), tasks (how many at once), scratch (folder), tell_caches (say which caches are used; from
+# 1.11 on), dry_run.
+# Events: total(total), started(package), package(package, uuid, extension, state, seconds, bytes, error), used(path), done.
 # States: fresh, compiled, failed, uncacheable (it declares `__precompile__(false)`), pending (dry run).
 
 include("compat.jl")
@@ -123,11 +124,18 @@ function treat_all(todo::Vector{Package}, request)
     return nothing
 end
 
+function say_used(package::Package)
+    source = Base.locate_package(package.id)
+    cache = source === nothing ? nothing : Compat.fresh_cache(package.id, source)
+    cache === nothing || emit(:used, path=cache)
+end
+
 function main()
     request = read_request()
     todo = [package for package in packages(request["project"]) if !Compat.in_sysimage(package.id)]
     emit(:total, total=length(todo))
     treat_all(todo, request)
+    request["tell_caches"] && foreach(say_used, todo)
     emit(:done)
 end
 

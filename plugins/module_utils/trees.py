@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Sequence
 
 # What a build leaves in a depot that must not be published: usage logs, scratch spaces (made again at run time;
 # JuliaLang/julia#50746), bare git clones and preferences of the machine.
@@ -233,9 +233,12 @@ def make_readable(folder: str) -> None:
                 os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
 
 
-def remove_leftovers(depot: str) -> None:
-    """Take out of a depot what the build needed and its users do not."""
-    for name in BUILD_LEFTOVERS:
+def remove_leftovers(depot: str, keep: Sequence[str] = ()) -> None:
+    """Take out of a depot what the build needed and its users do not.
+
+    :param keep: names that stay all the same.
+    """
+    for name in set(BUILD_LEFTOVERS).difference(keep):
         shutil.rmtree(os.path.join(depot, name), ignore_errors=True)
     for parent, _folders, files in os.walk(os.path.join(depot, "compiled")):
         for name in files:

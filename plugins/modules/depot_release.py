@@ -73,6 +73,23 @@ options:
     type: list
     elements: str
     default: []
+  missing:
+    description:
+      - Architectures that the release does without, for its record. Each is warned of.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      arch:
+        description:
+          - The architecture.
+        type: str
+        required: true
+      reason:
+        description:
+          - Why the release does without it.
+        type: str
+        required: true
   julias:
     description:
       - The Julias that made the builds, one an architecture. Required with O(state=published).

@@ -34,6 +34,11 @@ options:
       - Julia code to run once everything is loaded.
     type: str
     default: ""
+  check_bounds:
+    description:
+      - Prove it for C(julia --check-bounds=yes).
+    type: bool
+    default: false
   sandbox:
     description:
       - Run in a sandbox without network. V(false) proves what a user of this node gets, and needs no bubblewrap.

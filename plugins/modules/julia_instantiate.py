@@ -42,7 +42,9 @@ options:
     default: require
   registries:
     description:
-      - URLs or folders of package registries. Without any it is Julia's default, General.
+      - URLs or folders of package registries, and V(General) for Julia's own, which comes from its package server
+        where there is one. Without any it is General.
+      - Each choice of registries is kept apart, so that no environment finds packages in a registry of another one.
     type: list
     elements: str
     default: []
@@ -56,6 +58,37 @@ options:
       - Install lazy artifacts too, which Julia else fetches when a program first asks for them.
     type: bool
     default: false
+  platform:
+    description:
+      - Install for another platform, which is named by a triplet such as V(aarch64-linux-gnu). Its artifacts are
+        installed, also where a package's own program C(.pkg/select_artifacts.jl) chooses them (Julia 1.7 and later).
+      - Caches for it cannot be made on this machine, so that there they are compiled at first use.
+      - Build scripts are not run, since they would make files for this machine. Julia 1.5 runs them all the same, and
+        packages that have one are an error there.
+    type: str
+  seeds:
+    description:
+      - Depots from which packages and artifacts are taken instead of being downloaded, in this order. What does not
+        have the content that the lock names is not taken. They are read only, and need not be there.
+      - What is taken is a copy, with its modification times; where the file system can, its blocks are shared
+        (reflink). Build scripts are run anew.
+    type: list
+    elements: path
+    default: []
+  slim:
+    description:
+      - What packages from O(seeds) may lack, because M(scisoft.julia_depots.julia_depot_slim) removes it from this
+        depot too.
+    type: list
+    elements: str
+    choices: [tests, docs, artifacts]
+    default: []
+  registry:
+    description:
+      - Keep a registry in the depot that lists the registered packages of the environment in the versions that are
+        there, so that C(Pkg.add) can add them without a network.
+    type: bool
+    default: false
   offline:
     description:
       - Use what is there, and no network.
@@ -67,7 +100,7 @@ attributes:
     details: A lock is resolved in check mode as well, since that is what would change; nothing is written to the node.
   diff_mode:
     support: partial
-    details: The lock before and after.
+    details: The versions of all packages in the lock before and after, or its lines where only others change.
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
   - scisoft.julia_depots.depots.bundle
@@ -91,6 +124,15 @@ EXAMPLES = r"""
     project: /home/me/jets
     environment: jets
     depot: /srv/julia/common
+
+- name: Install them for nodes of another architecture, without downloading the packages again
+  scisoft.julia_depots.julia_instantiate:
+    julia: /opt/julia/bin/julia
+    project: /home/me/jets
+    environment: jets
+    depot: /srv/julia/aarch64/common
+    platform: aarch64-linux-gnu
+    seeds: [/srv/julia/common]
 """
 
 RETURN = r"""
@@ -109,9 +151,52 @@ actions:
       type: str
       sample: Printf
     status:
-      description: What became of it.
+      description: What became of it; a package or an artifact is V(installed) from the network or V(seeded).
       type: str
       sample: installed
+seeded:
+  description: What was taken from O(seeds), or would be in check mode (packages alone).
+  returned: when O(depot) is given
+  type: dict
+  contains:
+    packages:
+      description: How many packages.
+      type: int
+    artifacts:
+      description: How many artifacts.
+      type: int
+    bytes:
+      description: The bytes of both.
+      type: int
+downloaded:
+  description: What came from the network, or would in check mode (without artifacts of packages that are not there).
+  returned: when O(depot) is given
+  type: dict
+  contains:
+    packages:
+      description: Names of packages.
+      type: list
+      elements: str
+    artifacts:
+      description: Names of artifacts.
+      type: list
+      elements: str
+platform:
+  description: For which platform it was installed.
+  returned: when O(platform) is given
+  type: dict
+  contains:
+    triplet:
+      description: The platform.
+      type: str
+      sample: aarch64-linux-gnu
+    caches:
+      description: Always V(false). There are no caches for it.
+      type: bool
+    unbuilt:
+      description: Packages whose build scripts were not run.
+      type: list
+      elements: str
 manifest:
   description: The lock, when O(lock=resolve) or O(lock=update).
   returned: when the project was locked
@@ -124,6 +209,35 @@ manifest:
     content:
       description: Its text.
       type: str
+    packages:
+      description: What it changes, by the names of packages. Empty where only other lines of the lock change.
+      type: list
+      elements: dict
+      contains:
+        package:
+          description: The package.
+          type: str
+          sample: Example
+        uuid:
+          description: Its UUID.
+          type: str
+        status:
+          description: C(added), C(removed) or C(updated).
+          type: str
+          sample: updated
+        from:
+          description: >-
+            The version in the lock before, and where it comes from if that is no registry. Empty where there is none.
+          type: str
+          sample: 0.5.3
+        to:
+          description: The version in the lock after.
+          type: str
+          sample: 0.5.5
+        summary:
+          description: All that as one line.
+          type: str
+          sample: "updated: Example 0.5.3 -> 0.5.5"
 """
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import run_module

@@ -14,6 +14,8 @@ description:
     yet. The outcome is the same on every Julia, also on those whose own C(Pkg.precompile) takes direct dependencies
     only or swallows errors.
   - It has no network.
+  - All images in O(depot) are read then, those that were there before among them. One that does not hold what Julia
+    makes of O(target) on this machine is an error (Julia 1.10 and later).
   - A package that fails does not keep others from being compiled, but the module then fails and names every failed one
     with its error. What was compiled stays and is fresh in the next run.
 author:
@@ -46,6 +48,32 @@ options:
       - How many packages to compile at once. Without it, as many as there are processors and 2 GiB of free memory
         for each, within the limits of the control group. Julia 1.5 compiles one at a time.
     type: int
+  seeds:
+    description:
+      - Depots whose caches are taken over where O(depot) has none yet, so that only what is stale is compiled. Caches
+        that are not used are removed again.
+      - It means something from Julia 1.11.2 on. Before, caches are valid below one path only, and nothing is taken.
+      - The target must be the same, and is not looked at. A cache in which a package left a path from its compilation
+        is not taken.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      depot:
+        description:
+          - Folder of the depot with the caches.
+        type: path
+        required: true
+      built_below:
+        description:
+          - The path below which packages and caches lay when it was filled. Without it, the parent of O(seeds[].depot).
+        type: path
+  check_bounds:
+    description:
+      - Make caches for C(julia --check-bounds=yes) as well, as C(Pkg.test) starts it. Up to Julia 1.8 the caches are
+        the same.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -118,6 +146,29 @@ packages:
     error:
       description: Why it failed, with the end of what it printed.
       type: str
+images:
+  description: Each CPU target in the images. Empty up to Julia 1.9, in check mode on a new depot, and without caches.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The CPU.
+      type: str
+      sample: haswell
+    features:
+      description: Its features, as Julia names them. A node that lacks one cannot use this target.
+      type: list
+      elements: str
+    flags:
+      description: The same as C(/proc/cpuinfo) names them.
+      type: list
+      elements: str
+wrong_images:
+  description: Images that do not hold what was asked for, with C(package), C(wanted) and C(found).
+  returned: when there are such
+  type: list
+  elements: dict
 totals:
   description: How many packages are in each state, and the sums of C(seconds) and C(bytes).
   returned: success
@@ -127,6 +178,27 @@ failed_packages:
   returned: when packages failed
   type: list
   elements: str
+seeded:
+  description: What was taken over from O(seeds).
+  returned: success
+  type: dict
+  contains:
+    caches:
+      description: How many caches were taken over and are used.
+      type: int
+    bytes:
+      description: Their size.
+      type: int
+    dropped:
+      description: How many were taken and removed again, because they are stale or not used.
+      type: int
+    refused:
+      description: Packages whose caches were left, with the reason.
+      type: dict
+check_bounds:
+  description: RV(packages) and RV(totals) for sessions that check bounds.
+  returned: when O(check_bounds=true)
+  type: dict
 """
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import run_module

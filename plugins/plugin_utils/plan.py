@@ -9,26 +9,34 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import release as releases
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import targets as cpu
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import fault_of_tree
-from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import project as projects
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import SLIM_PARTS
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import origins
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import preferences as prefs
 
 ENVIRONMENT_KEYS = {
     "name": "a name, for example jets",
-    "project": "the folder of a Julia project on the controller",
+    "project": "the folder of a Julia project on the controller, or {git: URL, version: REVISION, folder: PATH}",
     "julia": "a version, or {version: ..., executable: ...}",
     "targets": "levels for each architecture, for example {x86_64: [generic]}; default: depot_targets",
     "workload": "Julia code that proves the environment",
     "lazy_artifacts": "whether lazy artifacts are part of the release",
     "registries": "URLs of registries; default: General",
     "variables": "environment variables for Julia while building",
+    "registry": "whether clients get a registry of what the release holds",
+    "check_bounds": "whether there are caches for julia --check-bounds=yes as well",
+    "slim": "what to leave out of the release: true for all, or some of [tests, docs, artifacts]",
+    "preferences": "preferences of packages, for example {MPIPreferences: {binary: system}}",
 }
 JULIA_KEYS = ("version", "executable")
+EXTRAS = ("registry", "check_bounds", "slim")  # what a release has, or lacks, when asked
+# What becomes of locks: one that is missing may be made; none may; those that do not fit are made anew as well.
+LOCK_RULES = ("resolve", "require", "renew")
 VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -38,6 +46,10 @@ def build_plan(
     targets: Mapping[str, Any],
     select: str = "",
     base: str = ".",
+    allow_partial: Sequence[str] = (),
+    fetched: Sequence[Mapping[str, str]] = (),
+    preferences: Mapping[str, Any] | None = None,
+    lock: str = "resolve",
 ) -> list[dict[str, Any]]:
     """All builds of these environments: one for each architecture and level.
 
@@ -46,6 +58,11 @@ def build_plan(
     :param targets: ``depot_targets``, for environments that name none.
     :param select: ``depot_select``, a JMESPath expression over the list of builds; empty: all.
     :param base: folder to which the projects' folders are relative.
+    :param allow_partial: ``depot_allow_partial``, what releases may lack: architectures (``aarch64``), of one
+        environment alone where its name stands before (``jets/aarch64``).
+    :param fetched: what the module ``julia_project`` returned as ``projects``, for projects that come from git.
+    :param preferences: ``depot_preferences``, of the packages of all environments.
+    :param lock: one of ``LOCK_RULES``.
     :raises InputError: everything that is wrong with any of it.
     """
     faults: list[str] = []
@@ -56,13 +73,36 @@ def build_plan(
         faults.append("depot_environments: must be a list with at least one environment")
         raise InputError(faults)
     _find_duplicates(environments, faults)
-    read = lru_cache(maxsize=None)(projects.read)  # many environments may share a project
+    _find_two_julias(environments, faults)
+    preferences = {} if preferences is None else preferences
+    preference_faults = prefs.faults_of(preferences, "depot_preferences")
+    faults += preference_faults
+    if lock not in LOCK_RULES:
+        faults.append(f"depot_lock: {lock!r} is none of {', '.join(LOCK_RULES[:2])}")
+    read = origins.Projects(environments, base, fetched, {} if preference_faults else preferences, lock == "renew")
     builds: list[dict[str, Any]] = []
     for index, environment in enumerate(environments):
-        builds += _builds(environment, index, root, targets, base, read, faults)
+        builds += _builds(environment, index, root, targets, read, faults)
+    if not faults:  # with a fault, some architectures are not known
+        _find_what_may_lack(builds, allow_partial, faults)
     if faults:
         raise InputError(faults)
-    return _selected(builds, select)
+    chosen = _selected(builds, select)
+    if lock == "require":
+        _require_locks(chosen)
+    return chosen
+
+
+def _require_locks(builds: Sequence[Mapping[str, Any]]) -> None:
+    without = {build["environment"]: build["project"]["lock_path"] for build in builds if not build["project"]["lock"]}
+    if without:
+        raise InputError(
+            [
+                f"{name}: there is no lock {path}, and depot_lock: require forbids to resolve; run the playbook lock, "
+                "and keep what it writes"
+                for name, path in without.items()
+            ]
+        )
 
 
 def _find_duplicates(environments: Sequence[Any], faults: list[str]) -> None:
@@ -74,13 +114,49 @@ def _find_duplicates(environments: Sequence[Any], faults: list[str]) -> None:
         seen.add(name if isinstance(name, str) else None)
 
 
+def _find_two_julias(environments: Sequence[Any], faults: list[str]) -> None:
+    """A store holds one build of each version, so no two environments may name different ones."""
+    found: dict[str, list[str]] = {}
+    for environment in environments:
+        julia = environment.get("julia") if isinstance(environment, Mapping) else None
+        given = julia if isinstance(julia, Mapping) else {"version": julia}
+        paths = found.setdefault(str(given.get("version")), [])
+        path = str(given.get("executable") or "")
+        paths += [path] if path not in paths else []
+    for version, paths in found.items():
+        if len(paths) > 1:
+            named = " and ".join(path or "the one that is installed (none is named)" for path in paths)
+            faults.append(
+                f"depot_environments: Julia {version} is {named}, but a store holds one build of a version; name the "
+                "same executable everywhere"
+            )
+
+
+def _find_what_may_lack(builds: list[dict[str, Any]], allow_partial: Any, faults: list[str]) -> None:
+    """Tell each build what the release of its environment may lack."""
+    if not isinstance(allow_partial, (list, tuple)):
+        faults.append(f"depot_allow_partial: {allow_partial!r} is not a list of architectures, such as [aarch64]")
+        return
+    every = {name: None for build in builds for name in (build["arch"], f"{build['environment']}/{build['arch']}")}
+    faults += [
+        f"depot_allow_partial: {name!r} names no architecture of the environments; there are {', '.join(every)}"
+        for name in allow_partial
+        if not isinstance(name, str) or name not in every
+    ]
+    for build in builds:
+        build["may_lack"] = [
+            arch
+            for arch in build["targets"]
+            if arch in allow_partial or f"{build['environment']}/{arch}" in allow_partial
+        ]
+
+
 def _builds(
     environment: Any,
     index: int,
     root: str,
     targets: Mapping[str, Any],
-    base: str,
-    read: Any,
+    read: origins.Projects,
     faults: list[str],
 ) -> list[dict[str, Any]]:
     """The builds of one environment; what is wrong with it goes to ``faults``."""
@@ -97,12 +173,7 @@ def _builds(
     before_julia = len(faults)
     julia = _julia(environment.get("julia"), where, faults)
     version = cpu.parse_version(julia["version"]) if len(faults) == before_julia else None
-    folder = environment.get("project")
-    if not isinstance(folder, str) or not folder:
-        faults.append(f"{where}: project: {folder!r} is not {ENVIRONMENT_KEYS['project']}")
-    elif version is not None:
-        project = read(os.path.abspath(os.path.join(base, os.path.expanduser(folder))), version)
-        faults += [f"{where}: project: {fault}" for fault in project.faults]
+    project = read.of(environment, version, where, faults)
     _check_types(environment, where, faults)
     if version is not None:
         levels = _levels(environment.get("targets", targets), version, where, faults)
@@ -111,15 +182,14 @@ def _builds(
     shared = {
         "environment": environment["name"],
         "julia": julia,
-        "project": {
-            "source": project.source,
-            "lock": project.lock,
-            "digest": project.digest,
-        },
+        "project": project,
         "workload": environment.get("workload", ""),
         "lazy_artifacts": environment.get("lazy_artifacts", False),
         "registries": list(environment.get("registries", [])),
         "variables": dict(environment.get("variables", {})),
+        "registry": environment.get("registry", False),
+        "check_bounds": environment.get("check_bounds", False),
+        "slim": _slim(environment.get("slim", False)),
         "store": root,
         # All of them, so that a part that is selected belongs to the same release as the whole.
         "targets": {
@@ -141,10 +211,9 @@ def _julia(julia: Any, where: str, faults: list[str]) -> dict[str, str]:
         version = str(given.get("version"))
         if cpu.parse_version(version) < (1, 5, 0):
             faults.append(f"{where}: julia: {version} is older than 1.5.0, the oldest that works")
-        if (1, 11, 0) <= cpu.parse_version(version) < (1, 11, 2):
-            faults.append(
-                f"{where}: julia: {version} can crash on CPUs with AVX-512 (JuliaLang/julia#56177); use 1.11.2 or later"
-            )
+        fault = cpu.fault_of_version(cpu.parse_version(version))
+        if fault:
+            faults.append(f"{where}: julia: {version} {fault}")
     except ValueError as error:
         faults.append(f"{where}: julia: {error}")
     executable = str(given.get("executable") or "")
@@ -159,18 +228,32 @@ def _check_types(environment: Mapping[str, Any], where: str, faults: list[str]) 
         ("lazy_artifacts", bool, "true or false"),
         ("registries", (list, tuple), "a list"),
         ("variables", Mapping, "a mapping"),
+        ("registry", bool, "true or false"),
+        ("check_bounds", bool, "true or false"),
+        ("slim", (bool, list, tuple), "true, false or a list"),
     ):
         if key in environment and not isinstance(environment[key], kinds):
             faults.append(f"{where}: {key}: {environment[key]!r} is not {name} ({ENVIRONMENT_KEYS[key]})")
+    slim = environment.get("slim")
+    for part in slim if isinstance(slim, (list, tuple)) else ():
+        if part not in SLIM_PARTS:
+            faults.append(f"{where}: slim: {part!r} is none of {', '.join(SLIM_PARTS)}")
     registries, variables = environment.get("registries"), environment.get("variables")
     for url in registries if isinstance(registries, (list, tuple)) else ():
         if not isinstance(url, str) or not url:
             faults.append(f"{where}: registries: {url!r} is not the URL or folder of a registry")
+        elif origins.fault_of_url(url):
+            faults.append(f"{where}: registries: {origins.fault_of_url(url)}")
     for name, value in variables.items() if isinstance(variables, Mapping) else ():
         if not isinstance(name, str) or not VARIABLE_NAME.match(name):
             faults.append(f"{where}: variables: {name!r} is not the name of an environment variable")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "\0" in str(value):
             faults.append(f"{where}: variables: {name}: {value!r} is neither text nor a number; quote it")
+
+
+def _slim(asked: Any) -> list[str]:
+    """The parts that a release is to lack, in one order."""
+    return [part for part in SLIM_PARTS if asked is True or (asked and part in asked)]
 
 
 def _levels(targets: Any, version: tuple, where: str, faults: list[str]) -> dict[str, list[cpu.Level]]:
@@ -181,8 +264,8 @@ def _levels(targets: Any, version: tuple, where: str, faults: list[str]) -> dict
     for arch, names in targets.items():
         try:
             found[str(arch)] = cpu.resolve(names, str(arch), version)
-        except ValueError as error:
-            faults.append(f"{where}: targets: {arch}: {error}")
+        except InputError as error:
+            faults += [f"{where}: targets: {arch}: {fault}" for fault in error.faults]
     return found
 
 
@@ -218,20 +301,86 @@ def _text(document: Any) -> str:
     return json.dumps(document, sort_keys=True)
 
 
-def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def own_builds(builds: Sequence[Mapping[str, Any]], julias: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The builds that a builder does: those for the architecture that its Julia says, whatever its machine is.
+
+    :param julias: the Julias that it has, by version.
+    """
+    return [build for build in builds if julias.get(build["julia"]["version"], {}).get("arch") == build["arch"]]
+
+
+def missing_architectures(
+    builds: Sequence[Mapping[str, Any]],
+    julias: Mapping[str, Mapping[str, Any]],
+    outcomes: Mapping[str, Mapping[str, str]],
+) -> dict[str, dict[str, str]]:
+    """What the release of each environment has to do without, and why: ``{environment: {architecture: reason}}``.
+
+    :param builds: the builds that are selected.
+    :param julias: for each builder that takes part the Julias that it has, by version.
+    :param outcomes: for each builder what became of the builds of an environment for its architecture: an empty text
+        where they are complete, else the reason why not; no entry where that is not known yet.
+    :raises InputError: nobody can build an architecture that no release may lack, or nothing would be left.
+    """
+    missing: dict[str, dict[str, str]] = {}
+    faults: list[str] = []
+    for environment, group in _by_environment(builds).items():
+        first = group[0]
+        version = first["julia"]["version"]
+        lacks = missing[environment] = {}
+        for arch, levels in first["targets"].items():
+            holders = [name for name, held in julias.items() if held.get(version, {}).get("arch") == arch]
+            reasons = {name: outcomes.get(name, {}).get(environment) for name in holders}
+            if not holders and arch not in first["may_lack"]:
+                faults.append(_no_builder(environment, version, arch))
+            elif not holders:
+                lacks[arch] = f"no builder that takes part has Julia {version} for {arch}"
+            elif arch in first["may_lack"] and all(reasons.values()):
+                selected = sum(build["arch"] == arch for build in group)
+                if selected in (0, len(levels)):  # else this run is about a part of it alone
+                    lacks[arch] = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        if len(lacks) == len(first["targets"]):
+            why = "; ".join(f"{arch}: {reason}" for arch, reason in lacks.items())
+            faults.append(f"{environment}: depot_allow_partial leaves nothing to publish ({why})")
+    if faults:
+        raise InputError(faults)
+    return missing
+
+
+def _by_environment(builds: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for build in builds:
+        groups.setdefault(build["environment"], []).append(build)
+    return groups
+
+
+def _no_builder(environment: str, version: str, arch: str) -> str:
+    return (
+        f"{environment}: no builder has Julia {version} for {arch}; add a builder of that architecture to the group "
+        "julia_builders, leave it out of targets, or name it in depot_allow_partial"
+    )
+
+
+def release_inputs(
+    builds: Sequence[Mapping[str, Any]],
+    installations: Sequence[Mapping[str, Any]],
+    missing: Sequence[str] = (),
+) -> dict[str, Any]:
     """Everything that goes into the release of one environment; its digest is the release's name.
 
     :param builds: builds of one environment, all or a part.
     :param installations: the Julias that will build it, one an architecture (``version``, ``arch``, ``build`` and
         ``prefix``).
+    :param missing: architectures that the release does without. They count: it is another one than the whole.
     :raises InputError: an architecture has no Julia, two different ones, or one that cannot be published.
     """
     first = builds[0]
     version = first["julia"]["version"]
+    targets = {arch: levels for arch, levels in first["targets"].items() if arch not in missing}
     found: dict[str, str] = {}
     faults = []
     for julia in installations:
-        if julia["version"] != version:
+        if julia["version"] != version or julia["arch"] not in targets:
             continue
         fault = fault_of_tree(julia["prefix"])
         if fault and fault not in faults:
@@ -241,24 +390,20 @@ def release_inputs(builds: Sequence[Mapping[str, Any]], installations: Sequence[
                 f"two builders have different builds of Julia {version} for {julia['arch']}; caches of one are stale "
                 "for the other, so install the same archive on both"
             )
-    architectures = sorted(first["targets"])
-    for arch in architectures:
-        if arch not in found:
-            faults.append(
-                f"{first['environment']}: no builder has Julia {version} for {arch}; add a builder of that "
-                "architecture to the group julia_builders, or leave it out of targets"
-            )
+    faults += [_no_builder(first["environment"], version, arch) for arch in sorted(targets) if arch not in found]
     if faults:
         raise InputError(faults)
-    return {
+    inputs = {
         "environment": first["environment"],
         "project": first["project"]["digest"],
-        "julia": {"version": version, "builds": {arch: found[arch] for arch in architectures}},
-        "targets": first["targets"],
+        "julia": {"version": version, "builds": {arch: found[arch] for arch in sorted(targets)}},
+        "targets": targets,
         "lazy_artifacts": first["lazy_artifacts"],
         "variables": dict(first["variables"]),
         "store": first["store"],
     }
+    inputs.update({key: first[key] for key in EXTRAS if first.get(key)})
+    return dict(inputs, missing=sorted(missing)) if missing else inputs
 
 
 def staged_paths(workdir: str, inputs: Mapping[str, Any], arch: str) -> dict[str, Any]:

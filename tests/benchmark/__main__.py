@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmark import cvmfs, measures
+from tests.benchmark import choice, cvmfs, measures, seeding
 from tests.benchmark.measures import ROOT, Figure
 
 
@@ -53,7 +53,22 @@ def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
             place.mkdir()
             yield from measure(place, times)
             shutil.rmtree(place)
+    choosing = only in "choice"
+    if choosing and (reason := choice.unavailable()):
+        print(f"SKIPPED the figure of choosing among levels: {reason}", file=sys.stderr)
+        choosing = False
     for executable, version in julias():
+        if choosing:
+            place = folder / f"{version}-choice"
+            for figure in choice.wrapper(place, executable, version, times):
+                yield dataclasses.replace(figure, name=f"Julia {version}: {figure.name}")
+            shutil.rmtree(place)
+        if only in "seeding":
+            place = folder / f"{version}-seeding"
+            place.mkdir()
+            for figure in seeding.measure(place, executable, version):
+                yield dataclasses.replace(figure, name=f"Julia {version}: {figure.name}")
+            shutil.rmtree(place)
         for environment in ("jets", "fifty"):
             for name, measure in (
                 ("start_up", measures.start_up),

@@ -19,6 +19,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import 
     depot,
     instantiate,
     precompile,
+    slim,
 )
 from tests.pkgserver import PackageServer
 
@@ -64,6 +65,9 @@ class Laboratory:
 
     def precompile(self, check_mode: bool = False, **params: Any) -> dict[str, Any]:
         return self._call(precompile.precompile, precompile.ARGUMENT_SPEC, check_mode, params)
+
+    def slim(self, check_mode: bool = False, **params: Any) -> dict[str, Any]:
+        return self._call(slim.slim, slim.ARGUMENT_SPEC, check_mode, params)
 
     def check(self, **params: Any) -> dict[str, Any]:
         return self._call(check.check, check.ARGUMENT_SPEC, False, params)

@@ -9,7 +9,7 @@ using Random, Test
 using Base: PkgId, UUID
 
 const PROGRAMS = normpath(joinpath(@__DIR__, "..", "..", "plugins", "julia"))
-for name in ("compat.jl", "report.jl", "environment.jl", "registries.jl")
+for name in ("compat.jl", "report.jl", "environment.jl", "registries.jl", "slimming.jl", "seeding.jl")
     include(joinpath(PROGRAMS, name))
 end
 
@@ -335,9 +335,67 @@ end
 end
 
 @testset "Artifact files" begin
-    @test isempty(with_files(Compat.artifact_files))
+    @test with_files(Compat.artifact_file) === nothing
     with_files("Artifacts.toml" => "", "JuliaArtifacts.toml" => "") do folder
-        @test Compat.artifact_files(folder) == [joinpath(folder, "JuliaArtifacts.toml")]
+        @test Compat.artifact_file(folder) == joinpath(folder, "JuliaArtifacts.toml")
+    end
+end
+
+@testset "What a build script made is taken away until the rest has the hash" begin
+    with_files("src/A.jl" => "module A end", "deps/build.jl" => "") do folder
+        hash = Seeding.tree_of(folder)
+        write(joinpath(folder, "deps", "deps.jl"), "made")
+        mkpath(joinpath(folder, "deps", "usr"))
+        write(joinpath(folder, "deps", "usr", "library"), "made as well")
+        @test !Seeding.has_tree(folder, hash)
+        @test Seeding.unbuild(folder, hash)
+        @test Seeding.has_tree(folder, hash)
+        @test !ispath(joinpath(folder, "deps", "deps.jl"))
+    end
+    with_files("src/A.jl" => "module A end", "deps/build.jl" => "") do folder
+        hash = Seeding.tree_of(folder)
+        write(joinpath(folder, "src", "A.jl"), "changed")
+        @test !Seeding.unbuild(folder, hash)
+    end
+    with_files(folder -> (@test !Seeding.unbuild(folder, "0"^40)), "src/A.jl" => "")
+end
+
+@testset "A folder is placed whole or not at all" begin
+    with_files("from/a/b" => "text", "from/c" => "more") do folder
+        from, to = joinpath(folder, "from"), joinpath(folder, "deep", "to")
+        hash = Seeding.tree_of(from)
+        @test !Seeding.place(place -> Seeding.has_tree(place, "0"^40), from, to)
+        @test readdir(joinpath(folder, "deep")) == []
+        @test !Seeding.place(place -> true, joinpath(folder, "absent"), to)
+        @test Seeding.place(place -> Seeding.has_tree(place, hash), from, to)
+        @test readdir(joinpath(folder, "deep")) == ["to"]
+        @test Seeding.has_tree(to, hash)
+        @test mtime(joinpath(to, "c")) == mtime(joinpath(from, "c"))
+        @test Seeding.bytes(to) == 8
+    end
+end
+
+@testset "The record of what a depot lacks" begin
+    mktempdir() do depot
+        @test isempty(Slimming.read_record(depot))
+        entries = Dict(name => Dict("parts" => ["docs", "tests"], "tree" => "0"^40, "bytes" => 12)
+                       for name in ("packages/A/\"odd\"", "packages/B/xyz"))
+        for (name, entry) in entries
+            Slimming.add_record(depot, name, entry)
+        end
+        @test Slimming.read_record(depot) == entries
+    end
+end
+
+@testset "Tables of a registry" begin
+    @test Registries.table("1.0.0", Pair{String,String}[]) == ""
+    @test Registries.table("", ["b" => "2", "a" => ["1", "1.2"]]) == "a = [\"1\",\"1.2\"]\nb = \"2\"\n"
+    @test Registries.table("1.0.0", ["a" => "1"]) == "[\"1.0.0\"]\na = \"1\"\n"
+    for (entry, inside, outside) in (("1.2", v"1.9.0", v"2.0.0"), ("=1.2.3", v"1.2.3", v"1.2.4"),
+                                     ("0.3, 1", v"1.5.0", v"0.4.0"), (["0.3", "1"], v"0.3.2", v"0.4.0"))
+        ranges = Registries.Pkg.Types.VersionSpec(Registries.ranges(entry))
+        @test inside in ranges
+        @test !(outside in ranges)
     end
 end
 

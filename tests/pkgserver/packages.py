@@ -36,6 +36,8 @@ class Artifact:
     name: str
     tree: Tree
     lazy: bool = False
+    # Of the platform that it is for, as an Artifacts.toml names it: arch, os, libc. Empty: any.
+    platform: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -47,9 +49,11 @@ class Artifact:
         Pkg installs only what has a download entry, and turns to its URL after the package server; the URL
         points at nothing, so that a fault of the server is not made good from elsewhere.
         """
+        head = f"[[{self.name}]]" if self.platform else f"[{self.name}]"
+        platform = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.platform.items())
         sha256 = hashlib.sha256(tarball(self.tree)).hexdigest()
         return (
-            f'[{self.name}]\ngit-tree-sha1 = "{self.hash}"\nlazy = {json.dumps(self.lazy)}\n\n'
+            f'{head}\n{platform}git-tree-sha1 = "{self.hash}"\nlazy = {json.dumps(self.lazy)}\n\n'
             f'    [[{self.name}.download]]\n    sha256 = "{sha256}"\n'
             f'    url = "file:///nonexistent/{self.name}.tar.gz"\n'
         )
@@ -212,6 +216,67 @@ end
             Artifact("ordinary", {"data.txt": Blob.text("ordinary data\n")}),
             Artifact("lazy", {"data.txt": Blob.text("lazy data\n")}, lazy=True),
         ),
+    )
+
+
+# Of both architectures that the tests know.
+PLATFORMS = {arch: {"arch": arch, "os": "linux", "libc": "glibc"} for arch in ("x86_64", "aarch64")}
+
+
+def _for_platforms() -> Iterator[Package]:
+    """One package with an artifact for each platform, and one whose own program chooses it (Julia 1.7 and later)."""
+    yield Package(
+        "ForPlatforms",
+        """\
+module ForPlatforms
+
+using Pkg
+using Pkg.Artifacts: @artifact_str
+
+data() = read(joinpath(artifact"library", "data.txt"), String)
+
+end
+""",
+        deps={"Pkg": None},
+        artifacts=tuple(
+            Artifact("library", {"data.txt": Blob.text(f"library for {arch}\n")}, platform=platform)
+            for arch, platform in PLATFORMS.items()
+        ),
+    )
+    yield Package(
+        "ChoosesArtifact",
+        "module ChoosesArtifact\n\nend\n",
+        artifacts=tuple(
+            Artifact(f"{kind}_{arch}", {"data.txt": Blob.text(f"{kind} for {arch}\n")}, platform=platform)
+            for kind in ("fast", "slow")
+            for arch, platform in PLATFORMS.items()
+        ),
+        files={
+            ".pkg/select_artifacts.jl": Blob.text("""\
+using Artifacts, Base.BinaryPlatforms, TOML
+
+# As programs do that look for a processor's features, or a graphics card: it takes one of several.
+platform = parse(Platform, ARGS[1])
+toml = joinpath(@__DIR__, "..", "Artifacts.toml")
+name = "fast_$(arch(platform))"
+TOML.print(stdout, Dict(name => Artifacts.artifact_meta(name, toml; platform=platform)))
+""")
+        },
+    )
+
+
+def _with_much_beside() -> Iterator[Package]:
+    """Packages with tests and documentation, of which one needs a file of its tests when it is compiled."""
+    beside = {
+        "test/runtests.jl": Blob.text("using Test\n" + "# filler\n" * 500),
+        "docs/make.jl": Blob.text("# documentation\n" * 300),
+        "docs/src/index.md": Blob.text("# Manual\n" * 100),
+    }
+    yield Package("WithMuchBeside", "module WithMuchBeside\n\nanswer() = 42\n\nend\n", files=beside)
+    yield Package(
+        "NeedsItsTests",
+        'module NeedsItsTests\n\ninclude(joinpath(@__DIR__, "..", "test", "shared.jl"))\n\nend\n',
+        files={**beside, "test/shared.jl": Blob.text('shared() = "shared with the tests"\n')},
     )
 
 
@@ -400,6 +465,8 @@ def all_packages(many: int, wait_seconds: int, megabytes: int) -> list[Package]:
         *_diamond(),
         _preferring(),
         _with_artifact(),
+        *_for_platforms(),
+        *_with_much_beside(),
         _with_build(),
         _with_extension(),
         *_failing(),

@@ -60,6 +60,7 @@ class Site:
     julia: str
     version: str
     variables: dict[str, Any] = field(default_factory=dict)
+    inventory: Path = ROOT / "inventory" / "local"
 
     @property
     def store(self) -> Path:
@@ -100,10 +101,12 @@ class Site:
         """Run a playbook of the collection, as AWX would: through ansible-runner."""
         runner = self.folder / "runner"
         runner.mkdir(exist_ok=True)
+        # Else the options and variables of an earlier run hold for this one too.
+        shutil.rmtree(runner / "env", ignore_errors=True)
         result = ansible_runner.run(
             private_data_dir=str(runner),
             playbook=str(ROOT / "playbooks" / f"{playbook}.yml"),
-            inventory=str(ROOT / "inventory" / "local"),
+            inventory=str(self.inventory),
             extravars=self.extra(**variables),
             envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
             cmdline=" ".join(arguments),
@@ -127,7 +130,7 @@ class Site:
                 [
                     BIN / "ansible-playbook",
                     "--inventory",
-                    ROOT / "inventory" / "local",
+                    self.inventory,
                     ROOT / "playbooks" / f"{playbook}.yml",
                     "--extra-vars",
                     json.dumps(self.extra(**variables)),

@@ -21,41 +21,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation, targets
+from tests import cpus
+from tests.cpus import LEVELS_OF_PROCESSORS
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATES = {path.name: path.read_text() for path in (PROJECT / "plugins" / "release").iterdir()}
-CPUINFO = Path(__file__).parent / "fixtures" / "cpuinfo"
 
 A = "0123456789abcdef"
 B = "fedcba9876543210"
-V2 = "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"
-V3 = f"{V2} abm avx avx2 bmi1 bmi2 f16c fma movbe xsave"
-V4 = f"{V3} avx512f avx512bw avx512cd avx512dq avx512vl"
-LEVELS = {
-    "x86_64": [
-        "generic",
-        f"x86-64-v2 {V2}",
-        f"x86-64-v3 {V3}",
-        f"x86-64-v4 {V4}",
-        f"sapphirerapids {V4} amx_bf16 amx_int8 amx_tile avx512_fp16",
-    ],
-    "aarch64": [
-        "generic",
-        "neoverse-n1 asimddp asimdrdm atomics fphp lrcpc",
-        "a64fx asimdrdm atomics fcma fphp sve",
-    ],
-}
-PROCESSORS = {
-    "nehalem": "x86_64/x86-64-v2",
-    "haswell": "x86_64/x86-64-v3",
-    "skylake-sp": "x86_64/x86-64-v4",
-    "zen3": "x86_64/x86-64-v3",
-    "sapphire-rapids": "x86_64/sapphirerapids",
-    "vm-without-avx": "x86_64/x86-64-v2",
-    "neoverse-n1": "aarch64/neoverse-n1",
-    "a64fx": "aarch64/a64fx",
-}
+LEVELS = {arch: [" ".join([level.name, *level.flags]) for level in levels] for arch, levels in targets.LEVELS.items()}
 OWN_ARCH = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())
 
 FAKE_JULIA = """#!/bin/sh
@@ -127,7 +102,7 @@ def own_place():
 def clean_environment(place: Place, processor: str | None = "haswell", **more: str) -> dict[str, str]:
     environment = {"HOME": str(place.base / "home"), "PATH": "/usr/bin:/bin"}
     if processor is not None:
-        environment["JULIA_DEPOTS_CPUINFO"] = str(CPUINFO / processor)
+        environment["JULIA_DEPOTS_CPUINFO"] = str(cpus.cpuinfo(processor))
     return {**environment, **more}
 
 
@@ -268,7 +243,7 @@ def test_shellcheck(place):
 
 
 @every_sh
-@pytest.mark.parametrize(("processor", "active"), PROCESSORS.items())
+@pytest.mark.parametrize(("processor", "active"), LEVELS_OF_PROCESSORS.items())
 def test_level_of_real_processors(place, shell, processor, active):
     _unused, _unused, environment = wrapper(place.release(), clean_environment(place, processor), shell=shell)
     assert environment["JULIA_DEPOTS_ACTIVE"] == active
@@ -316,7 +291,8 @@ def test_level_that_the_node_lacks_flags_for(place, shell):
     assert process.returncode == 64
     assert process.stderr == (
         "julia_depots: JULIA_DEPOTS_LEVEL=x86-64-v4: this node lacks the CPU flags "
-        "avx512f avx512bw avx512cd avx512dq avx512vl; unset it, or choose from: generic x86-64-v2 x86-64-v3\n"
+        "avx512f avx512bw avx512cd avx512dq avx512vl; unset it, or choose from: "
+        "generic x86-64-v2 sandybridge ivybridge x86-64-v3 haswell\n"
     )
 
 
@@ -455,7 +431,7 @@ def test_private_depot_where_the_home_is_read_only(place, shell, home_mode, depo
         home.chmod(home_mode)
         # Not everybody can reach this checkout.
         cpuinfo = Path(base) / "cpuinfo"
-        cpuinfo.write_text((CPUINFO / "haswell").read_text())
+        cpuinfo.write_text(cpus.cpuinfo("haswell").read_text())
         environment = clean_environment(place, HOME=str(home), JULIA_DEPOTS_CPUINFO=str(cpuinfo))
         _unused, _unused, got = wrapper(place.release(), environment, shell=shell, cwd="/", **unprivileged())
         home.chmod(0o755)
@@ -466,7 +442,7 @@ def test_private_depot_where_the_home_is_read_only(place, shell, home_mode, depo
 # --- what the user had ---
 
 
-HASWELL = "x86_64/x86-64-v3"
+HASWELL = "x86_64/haswell"
 
 
 @pytest.mark.parametrize(
@@ -853,7 +829,7 @@ def julia_place(own_place, julia, julia_version):
     return own_place
 
 
-OWN_PROCESSORS = {name: active for name, active in PROCESSORS.items() if active.startswith(f"{OWN_ARCH}/")}
+OWN_PROCESSORS = {name: active for name, active in LEVELS_OF_PROCESSORS.items() if active.startswith(f"{OWN_ARCH}/")}
 
 
 def include(place: Place, identifier: str = A) -> str:
@@ -863,11 +839,22 @@ def include(place: Place, identifier: str = A) -> str:
 def test_activate_chooses_as_the_shell_does(julia_place, julia):
     place = julia_place
     plain_depots, plain_load = shown(evaluate(julia, SHOW, clean_environment(place)))
-    for processor, active in OWN_PROCESSORS.items():
-        environment = clean_environment(place, processor)
-        depots, load = shown(evaluate(julia, include(place) + include(place) + SHOW, environment))
-        assert depots == [plain_depots[0], *place.depots(active).split(":"), *plain_depots[1:]]
-        assert load == [*plain_load[:-1], place.load(active), plain_load[-1]]
+    processor, active = next(iter(OWN_PROCESSORS.items()))
+    environment = clean_environment(place, processor)
+    depots, load = shown(evaluate(julia, include(place) + include(place) + SHOW, environment))
+    assert depots == [plain_depots[0], *place.depots(active).split(":"), *plain_depots[1:]]
+    assert load == [*plain_load[:-1], place.load(active), plain_load[-1]]
+
+
+def test_activate_chooses_for_every_processor(julia_place, julia):
+    program = "".join(
+        f'ENV["JULIA_DEPOTS_CPUINFO"] = "{cpus.cpuinfo(processor)}"; {include(julia_place)}'
+        'println(ENV["JULIA_DEPOTS_ACTIVE"]); '
+        for processor in OWN_PROCESSORS
+    )
+    process = evaluate(julia, program, clean_environment(julia_place))
+    assert process.stderr == ""
+    assert process.stdout.split() == list(OWN_PROCESSORS.values())
 
 
 def test_activate_replaces_another_release(julia_place, julia):
@@ -899,11 +886,11 @@ def test_activate_leaves_no_names(julia_place, julia):
     program = (
         "before = names(Main; all = true); "
         + include(julia_place)
-        + "print(filter(name -> first(string(name)) != '#', setdiff(names(Main; all = true), before)))"
+        + "print(filter(name -> first(string(name)) != '#', setdiff(names(Main; all = true), before, [:before])))"
     )
     process = evaluate(julia, program, clean_environment(julia_place, next(iter(OWN_PROCESSORS))))
     assert process.returncode == 0, process.stderr
-    assert process.stdout == "[:before]"
+    assert process.stdout == "Symbol[]"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,11 @@ FILTERS = FilterModule().filters()
 NAMES = [
     "build_plan",
     "merged_releases",
-    "project_files",
+    "missing_architectures",
+    "own_builds",
+    "project_contents",
+    "project_lock",
+    "project_revisions",
     "release_inputs",
     "release_path",
     "staged_paths",
@@ -39,8 +43,7 @@ def test_the_filters_are_these():
             "- depot_environments: must be a list with at least one environment",
         ),
         ("release_path", ({"type": "directory", "path": "/srv"}, "a/b"), "environment: 'a/b' is not a name"),
-        ("project_files", ("/nowhere", "1.10"), "'1.10' is not a Julia version such as 1.10.8"),
-        ("project_files", ("/nowhere", "1.10.8"), "No such file or directory: /nowhere"),
+        ("project_contents", ({}, "1.10"), "'1.10' is not a Julia version such as 1.10.8"),
     ],
 )
 def test_a_fault_is_an_error_of_ansible_with_the_whole_message(name, arguments, message):
@@ -50,8 +53,19 @@ def test_a_fault_is_an_error_of_ansible_with_the_whole_message(name, arguments, 
 
 
 def test_the_files_of_a_project_are_relative_and_sorted(tmp_path):
-    for name in ("Project.toml", "Manifest.toml", "Manifest-v1.9.toml", "a.jl"):
-        (tmp_path / name).write_text("")
+    for name in ("Project.toml", "Manifest-v1.10.toml", "Manifest-v1.9.toml", "a.jl"):
+        (tmp_path / name).write_text('manifest_format = "2.0"' if name == "Manifest-v1.10.toml" else "uuid = '1'")
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "b.jl").write_text("")
-    assert FILTERS["project_files"](str(tmp_path), "1.10.8") == ["Manifest.toml", "Project.toml", "a.jl", "src/b.jl"]
+    store = {"type": "directory", "path": "/srv/julia"}
+    environment = {"name": "a", "project": str(tmp_path), "julia": "1.10.8", "targets": {"x86_64": ["generic"]}}
+    (build,) = FILTERS["build_plan"]([environment], store, {})
+    assert FILTERS["project_contents"](build["project"], "1.10.8") == {
+        "files": ["Manifest-v1.10.toml", "Project.toml", "a.jl", "src/b.jl"],
+        "outside": [],
+        "ancestor": "",
+        "written": {"files": "Manifest-v1.10.toml\0Project.toml\0a.jl\0src/b.jl", "others": ""},
+    }
+    (tmp_path / "a.jl").write_text("changed")
+    with pytest.raises(AnsibleFilterError, match="was changed after the builds were planned; run it again"):
+        FILTERS["project_contents"](build["project"], "1.10.8")

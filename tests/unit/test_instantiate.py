@@ -52,7 +52,10 @@ def test_what_is_installed_is_told_and_the_environment_is_placed(fake, tmp_path)
     assert (tmp_path / "common/environments/jets/Manifest.toml").read_text() == "old"
     assert not (tmp_path / "common/.incomplete").exists()
     fake.ends_with([DONE])
-    assert ask(fake) == {"changed": False, "actions": []}
+    result = ask(fake)
+    assert (result["changed"], result["actions"]) == (False, [])
+    assert result["seeded"] == {"packages": 0, "artifacts": 0, "bytes": 0}
+    assert result["downloaded"] == {"packages": [], "artifacts": []}
 
 
 def test_julia_is_asked_by_the_paths_of_the_store(fake, tmp_path):
@@ -135,7 +138,7 @@ def test_a_lock_comes_back_and_the_project_stays_as_it_is(fake, tmp_path, presen
     fake.executable.write_text(script.replace("exit 0\n", write))
     result = ask(fake, lock="resolve", depot=None, environment=None)
     assert result["actions"] == [{"what": "lock", "id": "Manifest.toml", "status": status}]
-    assert result["manifest"] == {"name": "Manifest.toml", "content": "new"}
+    assert result["manifest"] == {"name": "Manifest.toml", "content": "new", "packages": []}
     assert (result["diff"]["before"], result["diff"]["after"]) == (before, "new")
     assert manifest.exists() is present
     assert not present or manifest.read_text() == "old"

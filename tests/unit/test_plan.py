@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import fault_of_tree
-from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import plan
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import origins, plan
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.plan import build_plan
 
 UUID = "7876af07-990d-54b4-ab0e-23690620f79a"
@@ -64,16 +64,29 @@ def test_a_build_for_each_architecture_and_level_worst_first(base):
         "target": "haswell,-rdrnd,-fsgsbase",
         "flags": builds[1]["flags"],
         "julia": {"version": "1.10.8", "executable": ""},
-        "project": {"source": f"{base}/jets", "lock": None, "digest": digest},
+        "project": {
+            "source": f"{base}/jets",
+            "lock": None,
+            "lock_path": f"{base}/jets/Manifest.toml",
+            "lock_folder": f"{base}/jets",
+            "boundary": "",
+            "preferences": {},
+            "origin": {},
+            "digest": digest,
+        },
         "workload": "",
         "lazy_artifacts": False,
         "registries": [],
         "variables": {},
+        "registry": False,
+        "check_bounds": False,
+        "slim": [],
         "store": "/srv/julia",
         "targets": {
             "x86_64": {"generic": "generic", "x86-64-v3": "haswell,-rdrnd,-fsgsbase"},
             "aarch64": {"generic": "generic"},
         },
+        "may_lack": [],
     }
     json.dumps(builds)
 
@@ -101,7 +114,11 @@ NO_STORE = (
         ({"name": ["a"]}, "depot_environments[0] (['a']): name: ['a'] is not a name"),
         ({"project": ...}, W + "project: None is not the folder of a Julia project"),
         ({"project": ""}, W + "project: '' is not the folder"),
-        ({"project": {"git": "x"}}, W + "project: {'git': 'x'} is not the folder"),
+        ({"project": {"git": "x"}}, W + "project: version: None is not a commit, tag or branch, as text"),
+        ({"project": 3}, W + "project: 3 is not the folder of a Julia project on the controller, nor {git: "),
+        ({"registries": ["https://me:secret@x"]}, W + "registries: the URL https://me:***@x holds a password"),
+        ({"preferences": ["A"]}, W + "preferences: ['A'] is not a mapping of packages"),
+        ({"preferences": {"Other": {"a": 1}}, "julia": "1.5.3"}, W + "preferences: Julia 1.5.3 has no preferences"),
         ({"project": "nowhere"}, W + "project: {base}/nowhere is not a folder on the controller"),
         ({"project": "."}, W + "project: {base} has no Project.toml"),
         ({"julia": ...}, W + "julia: 'None' is not a Julia version such as 1.10.8"),
@@ -133,6 +150,10 @@ NO_STORE = (
         ({"variables": {"A": True}}, W + "variables: A: True is neither text nor a number; quote it"),
         ({"variables": {"A": ["x"]}}, W + "variables: A: ['x'] is neither text nor a number"),
         ({"variables": {"A": "x\0"}}, W + "variables: A: 'x\\x00' is neither text"),
+        ({"registry": "yes"}, W + "registry: 'yes' is not true or false"),
+        ({"check_bounds": 1}, W + "check_bounds: 1 is not true or false"),
+        ({"slim": "tests"}, W + "slim: 'tests' is not true, false or a list"),
+        ({"slim": ["test"]}, W + "slim: 'test' is none of tests, docs, artifacts"),
     ],
 )
 def test_a_fault_of_an_environment_names_the_variable_and_the_value(base, changes, expected):
@@ -318,8 +339,8 @@ def test_ansibles_tagged_strings_are_selected_by(base):
 
 def test_a_thousand_builds_read_a_project_once(base, monkeypatch):
     reads = []
-    read = plan.projects.read
-    monkeypatch.setattr(plan.projects, "read", lambda *args: reads.append(args) or read(*args))
+    read = origins.projects.read
+    monkeypatch.setattr(origins.projects, "read", lambda *args: reads.append(args) or read(*args))
     environments = [environment(name=f"e{index}") for index in range(250)]
     targets = {"x86_64": ["generic", "x86-64-v2", "x86-64-v3", "x86-64-v4"]}
     builds = build_plan(environments, STORE, targets, "[?level!='generic']", base)
@@ -393,6 +414,9 @@ def test_two_builders_with_the_same_build_are_one(base):
     [
         {"variables": {"A": "1"}},
         {"lazy_artifacts": True},
+        {"registry": True},
+        {"check_bounds": True},
+        {"slim": ["docs"]},
         {"targets": {"x86_64": ["generic"], "aarch64": ["generic"]}},
         {"project": "changed"},
         {"name": "other"},
@@ -526,3 +550,18 @@ def test_a_release_has_a_path_and_the_current_one_is_a_link():
     with pytest.raises(InputError) as error:
         plan.release_path({}, "a b", "newest")
     assert [fault.partition(":")[0] for fault in error.value.faults] == ["depot_store", "environment", "release"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "parts"),
+    [(True, ["tests", "docs", "artifacts"]), (False, []), ([], []), (["docs", "tests"], ["tests", "docs"])],
+)
+def test_what_a_release_is_to_lack_is_told_in_one_order(base, asked, parts):
+    (build, *_rest) = build_plan([environment(slim=asked)], STORE, TARGETS, base=base)
+    assert build["slim"] == parts
+
+
+def test_extras_that_are_not_asked_for_leave_the_name_of_a_release(base):
+    assert (
+        not {"registry", "check_bounds", "slim"} & inputs_of(base, registry=False, slim=[], check_bounds=False).keys()
+    )

@@ -100,7 +100,7 @@ def test_julia_is_asked_by_the_paths_of_the_store(fake, tmp_path):
     assert env["JULIA_LOAD_PATH"] == load_path(project)
     assert (env["JULIA_CPU_TARGET"], env["JULIA_PKG_PRECOMPILE_AUTO"], env["MINE"]) == ("haswell,-rdrnd", "0", "1")
     request = (tmp_path / "staging/level/request.toml").read_text()
-    assert f'project = "{project}"\ntasks = 3\ndry_run = false\n' in request
+    assert f'project = "{project}"\ntasks = 3\ntell_caches = false\ndry_run = false\n' in request
 
 
 def test_every_failed_package_is_named_with_its_error(fake):

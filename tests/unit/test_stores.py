@@ -222,6 +222,22 @@ def test_publishing_again_is_nothing_and_takes_no_lock(site, monkeypatch):
     assert site.files() == before
 
 
+def test_a_release_that_lacks_an_architecture_says_so_and_is_warned_of_each_time(site):
+    lacking = {"arch": "aarch64", "reason": "b-arm: the packages were not to be had"}
+    told = f"release {A} of jets has nothing for aarch64: b-arm: the packages were not to be had"
+    for check_mode in (True, False, False):
+        assert site.change(A, check_mode, missing=[lacking])["warnings"] == [told]
+    assert json.loads((site.root / f"environments/jets/releases/{A}/release.json").read_text())["missing"] == [lacking]
+    assert site.change(B)["warnings"] == []
+    assert json.loads((site.root / f"environments/jets/releases/{B}/release.json").read_text())["missing"] == []
+
+
+def test_what_is_staged_is_not_missing(site):
+    with pytest.raises(InputError) as error:
+        site.change(A, missing=[{"arch": ARCH, "reason": "none"}])
+    assert error.value.faults == [f"missing: {ARCH} is called missing, but {site.staged(A)} has a build for it"]
+
+
 def test_check_mode_tells_and_changes_nothing(site):
     result = site.change(A, check_mode=True)
     assert statuses(result) == ["julia added", "release published", "current activated"]

@@ -20,7 +20,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import arguments, program
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import probe, wrong_version
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.precompile import load_path
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.precompile import CHECK_BOUNDS, load_path
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Outcome, Runner
 
 ARGUMENT_SPEC = dict(
@@ -28,6 +28,7 @@ ARGUMENT_SPEC = dict(
     project={"type": "path", "required": True},
     depots={"type": "list", "elements": "path", "default": []},
     workload={"type": "str", "default": ""},
+    check_bounds={"type": "bool", "default": False},
     sandbox={"type": "bool", "default": True},
 )
 # What Base.loading says of a cache that it does not take, under JULIA_DEBUG=loading (all versions).
@@ -90,7 +91,7 @@ def _run(params: Mapping[str, Any], runner: Runner, first: str) -> Outcome:
     if runner.sandbox is None:
         env.update(arguments.string_values(params["variables"]), HOME=first)
     request = {"project": project, "workload": params["workload"], "started_at": time.time()}
-    return runner.run("check.jl", request, env)
+    return runner.run("check.jl", request, env, [CHECK_BOUNDS] if params["check_bounds"] else [])
 
 
 def _compiled(depot: str) -> list[str]:

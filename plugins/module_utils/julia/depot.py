@@ -56,7 +56,7 @@ def _depot(depot: str) -> dict[str, Any]:
     return {
         "packages": list(_packages(depot)),
         "artifacts": names(os.path.join(depot, "artifacts")),
-        "caches": list(_caches(depot)),
+        "caches": list(find_caches(depot)),
         "environments": names(os.path.join(depot, "environments")),
         "size": dict(size.as_dict(), parts={name: part.as_dict() for name, part in parts.items()}),
     }
@@ -87,7 +87,7 @@ def _project_version(folder: str) -> str | None:
     return None
 
 
-def _caches(depot: str) -> Iterator[dict[str, Any]]:
+def find_caches(depot: str) -> Iterator[dict[str, Any]]:
     """``compiled/v<x.y>/<package>/<slug>.ji``, with the native image beside it from Julia 1.9 on."""
     folder = os.path.join(depot, "compiled")
     for version in names(folder):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -22,12 +23,15 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.install
     Installation,
     probe,
 )
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Outcome
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.locks import folder_lock
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import fault_of_name
 
 INCOMPLETE = ".incomplete"  # in a depot from before the first package arrives until the last one is there
 PROJECT_FILES = ("JuliaProject.toml", "Project.toml")  # Base.project_names
 LOCK_MODES = ("require", "resolve", "update")
+SLIM_PARTS = ("tests", "docs", "artifacts")
+SLIMMED = "slimmed.toml"  # in a depot: what its packages lack on purpose (plugins/julia/slimming.jl)
 
 ARGUMENT_SPEC = dict(
     arguments.julia_spec(),
@@ -39,6 +43,10 @@ ARGUMENT_SPEC = dict(
     registries={"type": "list", "elements": "str", "default": []},
     registries_depot={"type": "path"},
     lazy_artifacts={"type": "bool", "default": False},
+    platform={"type": "str"},
+    seeds={"type": "list", "elements": "path", "default": []},
+    slim={"type": "list", "elements": "str", "choices": list(SLIM_PARTS), "default": []},
+    registry={"type": "bool", "default": False},
     offline={"type": "bool", "default": False},
 )
 
@@ -46,7 +54,8 @@ ARGUMENT_SPEC = dict(
 def instantiate(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Lock a project as asked, and install what its lock names where a depot is given.
 
-    :returns: the module's result: ``changed``, ``actions``, ``manifest``, ``diff``.
+    :returns: the module's result: ``changed``, ``actions``, ``manifest``, ``diff``, and where a depot is given
+        ``seeded``, ``downloaded`` and ``platform``.
     :raises DepotError: whatever keeps the depot from being complete; it is then marked and repaired by the next run.
     """
     os.umask(0o022)
@@ -63,17 +72,27 @@ def instantiate(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             elif not _manifests(project):
                 raise InputError([f"project: {project} has no Manifest.toml, and lock: require forbids to make one"])
             actions = _lock_actions(manifest)
+            result: dict[str, Any] = {}
             if params["depot"]:
-                actions += _install(params, programs, julia, project, check_mode)
-    result: dict[str, Any] = {"changed": bool(actions), "actions": actions}
+                installed, outcome = _install(params, programs, julia, project, check_mode)
+                actions += installed
+                result.update(_told(outcome, params["platform"]))
+    result.update(changed=bool(actions), actions=actions)
     if manifest is not None:
-        result["manifest"] = {"name": manifest["name"], "content": manifest["after"]}
+        result["manifest"] = {
+            "name": manifest["name"],
+            "content": manifest["after"],
+            "packages": lock_changes(manifest["pinned"]),
+        }
         if manifest["before"] != manifest["after"]:
+            before, after = (_versions(manifest["pinned"], lock) for lock in ("before", "after"))
+            if before == after:  # the lock says something else than versions
+                before, after = manifest["before"], manifest["after"]
             result["diff"] = {
                 "before_header": manifest["name"],
                 "after_header": manifest["name"],
-                "before": manifest["before"],
-                "after": manifest["after"],
+                "before": before,
+                "after": after,
             }
     return result
 
@@ -91,6 +110,8 @@ def _validate(params: Mapping[str, Any]) -> None:
         fault = fault_of_name(params["environment"])
         if fault:
             faults.append(f"environment: {fault}")
+    if params["platform"] is not None and not params["platform"].strip():
+        faults.append("platform: it is empty; give a triplet such as aarch64-linux-gnu, or leave it out")
     if params["offline"] and params["lock"] == "update":
         faults.append("offline: an update needs the network; leave one of offline and lock: update out")
     if faults:
@@ -105,7 +126,7 @@ def _manifests(project: str) -> list[str]:
     )
 
 
-def _lock(params: Mapping[str, Any], programs: str, julia: Installation, project: str, scratch: str) -> dict[str, str]:
+def _lock(params: Mapping[str, Any], programs: str, julia: Installation, project: str, scratch: str) -> dict[str, Any]:
     """Make or renew the lock in a copy of the project; its text before and after."""
     shutil.copytree(params["project"], project, symlinks=True)
     depot = os.path.join(scratch, "depot")
@@ -136,10 +157,52 @@ def _lock(params: Mapping[str, Any], programs: str, julia: Installation, project
             ) from error
     path = outcome.of("lock")[-1]["path"]
     name = os.path.basename(path)
-    return {"name": name, "before": before.get(name, ""), "after": _text(os.path.join(project, name))}
+    return {
+        "name": name,
+        "before": before.get(name, ""),
+        "after": _text(os.path.join(project, name)),
+        "pinned": outcome.of("pinned"),
+    }
 
 
-def _lock_actions(manifest: Mapping[str, str] | None) -> list[dict[str, str]]:
+def lock_changes(pinned: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """What a new lock changes, package by package.
+
+    :param pinned: what the locks ``before`` and ``after`` pin: ``lock``, ``name``, ``uuid`` and ``version``.
+    :returns: by name: ``package``, ``uuid``, ``status`` (``added``, ``removed`` or ``updated``), the versions ``from``
+        and ``to``, and all that as one ``summary``.
+    """
+    versions: dict[str, dict[tuple[str, str], str]] = {"before": {}, "after": {}}
+    for entry in pinned:
+        versions[entry["lock"]][entry["name"], entry["uuid"]] = entry["version"]
+    changes = []
+    for name, uuid in sorted({**versions["before"], **versions["after"]}):
+        old, new = versions["before"].get((name, uuid)), versions["after"].get((name, uuid))
+        if old == new:
+            continue
+        status = "added" if old is None else "removed" if new is None else "updated"
+        summary = f"{name} {old or ''} -> {new or ''}" if status == "updated" else f"{name} {new or old or ''}"
+        changes.append(
+            {
+                "package": name,
+                "uuid": uuid,
+                "status": status,
+                "from": old or "",
+                "to": new or "",
+                "summary": f"{status}: {' '.join(summary.split())}",
+            }
+        )
+    return changes
+
+
+def _versions(pinned: Sequence[Mapping[str, str]], lock: str) -> str:
+    """What a lock pins, a line for each package."""
+    entries = [entry for entry in pinned if entry["lock"] == lock]
+    lines = [f"{entry['name']} {entry['version']}".rstrip() for entry in entries]
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def _lock_actions(manifest: Mapping[str, Any] | None) -> list[dict[str, str]]:
     if manifest is None or manifest["before"] == manifest["after"]:
         return []
     return [{"what": "lock", "id": manifest["name"], "status": "updated" if manifest["before"] else "created"}]
@@ -147,8 +210,8 @@ def _lock_actions(manifest: Mapping[str, str] | None) -> list[dict[str, str]]:
 
 def _install(
     params: Mapping[str, Any], programs: str, julia: Installation, project: str, check_mode: bool
-) -> list[dict[str, str]]:
-    """Bring project, packages and artifacts into the depot; what that changed, or would."""
+) -> tuple[list[dict[str, str]], Outcome]:
+    """Bring project, packages and artifacts into the depot; what that changed, or would, and what Julia told."""
     if check_mode:
         return _foretell(params, programs, julia, project)
     depot = params["depot"]
@@ -159,16 +222,20 @@ def _install(
         if os.path.exists(mark):
             # A package that was being unpacked or built looks installed; artifacts are checked by Pkg itself.
             shutil.rmtree(os.path.join(depot, "packages"), ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(depot, SLIMMED))
             actions.append({"what": "depot", "id": depot, "status": "repaired after an interrupted run"})
         with open(mark, "w", encoding="ascii"):
             pass
-        actions += _run_instantiate(params, programs, julia, place, depot, dry_run=False)
-        trees.remove_leftovers(depot)
+        outcome = _run_instantiate(params, programs, julia, place, depot, dry_run=False)
+        trees.remove_leftovers(depot, keep=["registries"] if params["registry"] else [])
         os.unlink(mark)
-        return actions
+        return actions + _installed(params, outcome), outcome
 
 
-def _foretell(params: Mapping[str, Any], programs: str, julia: Installation, project: str) -> list[dict[str, str]]:
+def _foretell(
+    params: Mapping[str, Any], programs: str, julia: Installation, project: str
+) -> tuple[list[dict[str, str]], Outcome]:
     """What an installation would change; whatever is not there is stood in for by an empty folder."""
     with tempfile.TemporaryDirectory(prefix="julia-depot-") as empty:
         there = {
@@ -176,10 +243,11 @@ def _foretell(params: Mapping[str, Any], programs: str, julia: Installation, pro
             for name in ("depot", "registries_depot")
         }
         os.makedirs(os.path.join(empty, "depot"))
-        found = _run_instantiate(dict(params, **there), programs, julia, project, there["depot"], dry_run=True)
+        outcome = _run_instantiate(dict(params, **there), programs, julia, project, there["depot"], dry_run=True)
     place = _place(params)
     same = os.path.isdir(place) and trees.same_tree(project, place)
-    return found if same else [_placed(params), *found]
+    found = _installed(params, outcome)
+    return (found if same else [_placed(params), *found]), outcome
 
 
 def _place(params: Mapping[str, Any]) -> str:
@@ -192,13 +260,14 @@ def _placed(params: Mapping[str, Any]) -> dict[str, str]:
 
 def _run_instantiate(
     params: Mapping[str, Any], programs: str, julia: Installation, project: str, depot: str, dry_run: bool
-) -> list[dict[str, str]]:
+) -> Outcome:
     registries = params["registries_depot"]
+    seeds = [seed for seed in params["seeds"] if os.path.isdir(seed) and not _same_folder(seed, depot)]
     with folder_lock(registries, params["lock_timeout"]):
         runner = arguments.enclosed(
             params,
             programs,
-            readable=(julia.prefix, project, *_folders(params["registries"])),
+            readable=(julia.prefix, project, *_folders(params["registries"]), *seeds),
             writable=(depot, registries),
             network=not params["offline"],
         )
@@ -208,9 +277,14 @@ def _run_instantiate(
                 "instantiate.jl",
                 {
                     "project": inside(project),
+                    "depot": inside(depot),
+                    "seeds": [inside(seed) for seed in seeds],
+                    "slim": params["slim"],
                     "registries_depot": inside(registries),
                     "registries": params["registries"],
                     "lazy": params["lazy_artifacts"],
+                    "platform": params["platform"] or "",
+                    "registry": params["environment"] if params["registry"] else "",
                     "offline": params["offline"],
                     "dry_run": dry_run,
                 },
@@ -223,6 +297,9 @@ def _run_instantiate(
             raise BuildError(
                 f"the packages of {params['project']} cannot be installed: {error.message}", **error.details
             ) from error
+    refused = outcome.first("refused")
+    if refused:
+        raise InputError([f"platform: {refused['error']}"])
     failed = outcome.of("failed")
     if failed:
         reasons = "\n".join(f"- {event['what']}: {event['error']}" for event in failed)
@@ -231,14 +308,52 @@ def _run_instantiate(
             failures=failed,
             **outcome.completed.details(),
         )
-    return [
-        {
-            "what": "package" if "package" in event else "artifact",
-            "id": event.get("package") or event["artifact"],
-            "status": "installed",
-        }
-        for event in outcome.of("missing")
+    return outcome
+
+
+def _same_folder(left: str, right: str) -> bool:
+    return os.path.realpath(left) == os.path.realpath(right)
+
+
+def _kind(event: Mapping[str, Any]) -> str:
+    return "package" if "package" in event else "artifact"
+
+
+def _installed(params: Mapping[str, Any], outcome: Outcome) -> list[dict[str, str]]:
+    seeded = {(_kind(event), event[_kind(event)]) for event in outcome.of("seeded")}
+    found = [(_kind(event), event[_kind(event)]) for event in outcome.of("missing")]
+    actions = [
+        {"what": what, "id": name, "status": "seeded" if (what, name) in seeded else "installed"}
+        for what, name in found
     ]
+    registered = outcome.first("registered")
+    if registered and registered["changed"]:
+        actions.append({"what": "registry", "id": params["environment"], "status": "written"})
+    return actions
+
+
+def _told(outcome: Outcome, platform: str | None) -> dict[str, Any]:
+    """What the module tells beyond its actions."""
+    seeded, downloaded = outcome.of("seeded"), outcome.of("downloaded")
+    told: dict[str, Any] = {
+        "seeded": {
+            "packages": sum("package" in event for event in seeded),
+            "artifacts": sum("artifact" in event for event in seeded),
+            "bytes": sum(event["bytes"] for event in seeded),
+        },
+        "downloaded": {
+            "packages": [event["package"] for event in downloaded if "package" in event],
+            "artifacts": [event["artifact"] for event in downloaded if "artifact" in event],
+        },
+    }
+    if platform:
+        unbuilt = [event["package"] for event in outcome.of("unbuilt")]
+        told["platform"] = {"triplet": platform, "caches": False, "unbuilt": unbuilt}
+        told["warnings"] = [
+            f"the build script of {name} was not run, since it would make files for this machine and not for {platform}"
+            for name in unbuilt
+        ]
+    return told
 
 
 def _folders(registries: Sequence[str]) -> list[str]:

@@ -83,11 +83,14 @@ class Runner:
     sandbox: Sandbox | None
     timeout: float | None = None
 
-    def run(self, program: str, request: Mapping[str, Any], env: Mapping[str, str]) -> Outcome:
+    def run(
+        self, program: str, request: Mapping[str, Any], env: Mapping[str, str], flags: Sequence[str] = ()
+    ) -> Outcome:
         """Run a program to its end.
 
         :param program: file name, for example ``check.jl``.
         :param request: what the program asks for in its head comment; lists, strings, numbers and booleans.
+        :param flags: further options of Julia, for example ``--check-bounds=yes``.
         :raises JuliaError: it ended badly, or without its last event.
         :raises TimeLimitError: its time was over.
         """
@@ -97,7 +100,7 @@ class Runner:
             asked = dict(request, events=os.path.join(inside, "events.jsonl"), scratch=inside)
             with open(os.path.join(exchange, "request.toml"), "w", encoding="utf-8") as stream:
                 stream.write(toml(asked))
-            argv, environment = self._command(program, exchange, env)
+            argv, environment = self._command(program, exchange, env, [*FLAGS, *flags])
             try:
                 completed = process.run(argv, environment, timeout=self.timeout)
             except TimeLimitError as error:
@@ -113,11 +116,13 @@ class Runner:
             raise JuliaError(f"{program} ended before its work was done", **completed.details())
         return outcome
 
-    def _command(self, program: str, exchange: str, env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    def _command(
+        self, program: str, exchange: str, env: Mapping[str, str], flags: Sequence[str]
+    ) -> tuple[list[str], dict[str, str]]:
         if self.sandbox is None:
             argv = [
                 self.julia,
-                *FLAGS,
+                *flags,
                 os.path.join(self.programs, program),
                 os.path.join(exchange, "request.toml"),
             ]
@@ -133,7 +138,7 @@ class Runner:
         )
         argv = [
             enclosed.inside(self.julia),
-            *FLAGS,
+            *flags,
             os.path.join(PROGRAMS_INSIDE, program),
             os.path.join(EXCHANGE_INSIDE, "request.toml"),
         ]

@@ -53,6 +53,10 @@ JULIA_SPEC = {
     "build": {"type": "str", "required": True},
     "prefix": {"type": "path", "required": True},
 }
+MISSING_SPEC = {
+    "arch": {"type": "str", "required": True},
+    "reason": {"type": "str", "required": True},
+}
 ARGUMENT_SPEC = {
     "store": {
         "type": "dict",
@@ -69,6 +73,7 @@ ARGUMENT_SPEC = {
     "release": {"type": "str"},
     "source": {"type": "path"},
     "architectures": {"type": "list", "elements": "str", "default": []},
+    "missing": {"type": "list", "elements": "dict", "default": [], "options": MISSING_SPEC},
     "julias": {"type": "list", "elements": "dict", "default": [], "options": JULIA_SPEC},
     "inputs": {"type": "dict", "default": {}},
     "activate": {"type": "bool", "default": True},
@@ -101,6 +106,10 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     _validate(params)
     store = _store(params)
     environment = params["environment"]
+    store.warnings += [
+        f"release {params['release']} of {environment} has nothing for {entry['arch']}: {entry['reason']}"
+        for entry in params["missing"]
+    ]
     wanted = _wanted(params)
     left = store.left_behind()
     if check_mode and any(entry["what"] in ("mount", "transaction") for entry in left):
@@ -192,8 +201,13 @@ def _faults_of_source(params: Mapping[str, Any]) -> list[str]:
         faults.append(f"source: {source} holds no complete build (no <architecture>/build.json)")
     for arch in there:
         faults += [f"source: {arch}: {fault}" for fault in _faults_of_build(staged, arch)]
-    missing = sorted(set(there) - {julia["arch"] for julia in params["julias"]})
-    faults += [f"julias: none for {arch}, whose build is in {source}" for arch in missing]
+    without = sorted(set(there) - {julia["arch"] for julia in params["julias"]})
+    faults += [f"julias: none for {arch}, whose build is in {source}" for arch in without]
+    faults += [
+        f"missing: {entry['arch']} is called missing, but {source} has a build for it"
+        for entry in params["missing"]
+        if entry["arch"] in there
+    ]
     faults += [fault for fault in (fault_of_tree(julia["prefix"]) for julia in params["julias"]) if fault]
     faults += [
         f"julias: {julia['prefix']} has no bin/julia"
@@ -298,6 +312,7 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
             "julia": version,
             "inputs": params["inputs"],
             "architectures": {arch: read_json(staged.build(arch)) for arch in staged.architectures()},
+            "missing": params["missing"],
             "size": _size(params["source"], files).as_dict(),
         },
     )

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, scisoft.julia_depots contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Tells what this Julia makes of CPU targets on this machine: a package without content is compiled for each, as any
+# other would be, and its image is read. Julia refuses a few wrong targets and takes all others as they are.
+#
+# Request: targets (values of JULIA_CPU_TARGET), scratch (folder).
+# Events: target(target, images, output), done. Images are those of `Compat.image_targets`; where Julia refused, there
+# are none, and output is what it printed. Up to 1.9 there is nothing to tell, and images are empty as well.
+
+include("compat.jl")
+include("report.jl")
+
+using Base: PkgId, UUID
+using .Report: emit, read_request
+
+const EMPTY = PkgId(UUID("6a1f7c3e-9d25-4c0b-8b43-0c5d1f2a7e90"), "EmptyPackage")
+
+"What the image of an empty package holds that is compiled for a target, and what Julia printed."
+function try_target(target, folder)
+    source = joinpath(folder, "$(EMPTY.name).jl")
+    write(source, "module $(EMPTY.name)\nend\n")
+    log = joinpath(folder, "log")
+    pushfirst!(DEPOT_PATH, joinpath(folder, "depot"))
+    try
+        files = withenv("JULIA_CPU_TARGET" => target) do
+            open(output -> Compat.compile(EMPTY, source, output), log, "w")
+        end
+        return (images=Compat.image_targets(first(files)), output="")
+    catch err
+        err isa InterruptException && rethrow()
+        return (images=NamedTuple[], output=string(read(log, String), '\n', sprint(showerror, err)))
+    finally
+        popfirst!(DEPOT_PATH)
+    end
+end
+
+function main()
+    request = read_request()
+    for (number, target) in enumerate(request["targets"])
+        folder = mkpath(joinpath(request["scratch"], "target-$number"))
+        outcome = try_target(target, folder)
+        emit(:target, target=target, images=outcome.images, output=outcome.output)
+    end
+    emit(:done)
+end
+
+main()
