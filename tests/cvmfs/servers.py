@@ -118,7 +118,7 @@ class Server:
         remove_remains(self.name)
 
     def run(
-        self, *arguments: str, cwd: Path | str = "/", input: str = "", user: int | None = None, timeout: float = 120
+        self, *arguments: str, cwd: Path | str = "/", input: str = "", user: int | None = None, timeout: float = 600
     ) -> Answer:
         """Run ``cvmfs_server`` to its end.
 

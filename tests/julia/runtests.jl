@@ -304,32 +304,46 @@ end
     end
 end
 
-@testset "Registries where none is needed" begin
-    mktempdir() do depot
-        before = copy(DEPOT_PATH)
-        Registries.prepare(depot, ["https://example.org/Registry.git"], false, false)
-        @test readdir(joinpath(depot, "registries")) == [Registries.EMPTY]
-        toml = Compat.toml_file(joinpath(depot, "registries", Registries.EMPTY, "Registry.toml"))
-        @test toml["name"] == Registries.EMPTY
-        @test isempty(toml["packages"])
-        @test DEPOT_PATH == before
+"Prepare the registries as a request asks for; the folder that they are in."
+function prepared(depot, wanted, needed)
+    before = copy(DEPOT_PATH)
+    try
+        push!(DEPOT_PATH, depot)
+        Registries.prepare(depot, wanted, needed, false)
+        return joinpath(only_new(before), "registries")
+    finally
+        copy!(DEPOT_PATH, before)
     end
 end
 
-@testset "Registries that are there" begin
+function only_new(before)
+    new = setdiff(DEPOT_PATH, before)
+    @test length(new) == 1
+    return first(new)
+end
+
+@testset "Registries where none is needed" begin
+    mktempdir() do depot
+        folder = prepared(depot, ["https://example.org/Registry.git"], false)
+        @test readdir(folder) == [Registries.EMPTY]
+        toml = Compat.toml_file(joinpath(folder, Registries.EMPTY, "Registry.toml"))
+        @test toml["name"] == Registries.EMPTY
+        @test isempty(toml["packages"])
+    end
+end
+
+@testset "Registries that are there, and those of another choice" begin
     registry = "name = \"Mine\"\nuuid = \"$(id("Mine"))\"\nrepo = \"file:///nowhere\"\n\n[packages]\n"
     with_files("Registry.toml" => registry) do source
         mktempdir() do depot
-            before = copy(DEPOT_PATH)
-            Registries.prepare(depot, [], false, false)
-            Registries.prepare(depot, [source], true, false)
-            @test isfile(joinpath(depot, "registries", "Mine", "Registry.toml"))
-            @test !ispath(joinpath(depot, "registries", Registries.EMPTY))
-            @test DEPOT_PATH == before
-            # What is there stays, whatever is asked for, unless it is to be brought up to date.
-            Registries.prepare(depot, ["https://example.org/Registry.git"], true, false)
-            Registries.prepare(depot, [], false, false)
-            @test readdir(joinpath(depot, "registries")) == ["Mine"]
+            @test readdir(prepared(depot, [source], false)) == [Registries.EMPTY]
+            mine = prepared(depot, [source], true)
+            @test readdir(mine) == ["Mine"]
+            @test isfile(joinpath(mine, "Mine", "Registry.toml"))
+            # What is there stays until it is to be brought up to date.
+            @test prepared(depot, [source], false) == mine
+            @test readdir(mine) == ["Mine"]
+            @test readdir(prepared(depot, [], false)) == [Registries.EMPTY]
         end
     end
 end
@@ -389,8 +403,8 @@ end
 
 @testset "Tables of a registry" begin
     @test Registries.table("1.0.0", Pair{String,String}[]) == ""
-    @test Registries.table("", ["b" => "2", "a" => ["1", "1.2"]]) == "a = [\"1\",\"1.2\"]\nb = \"2\"\n"
-    @test Registries.table("1.0.0", ["a" => "1"]) == "[\"1.0.0\"]\na = \"1\"\n"
+    @test Registries.table("", ["b" => "2", "a" => ["1", "1.2"]]) == "\"a\" = [\"1\",\"1.2\"]\n\"b\" = \"2\"\n"
+    @test Registries.table("1.0.0", ["a" => "1"]) == "[\"1.0.0\"]\n\"a\" = \"1\"\n"
     for (entry, inside, outside) in (("1.2", v"1.9.0", v"2.0.0"), ("=1.2.3", v"1.2.3", v"1.2.4"),
                                      ("0.3, 1", v"1.5.0", v"0.4.0"), (["0.3", "1"], v"0.3.2", v"0.4.0"))
         ranges = Registries.Pkg.Types.VersionSpec(Registries.ranges(entry))

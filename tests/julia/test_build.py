@@ -207,7 +207,7 @@ def test_lock_is_made_once(laboratory: Laboratory, server: PackageServer, built:
     again = laboratory.instantiate(project=str(built.project), lock="resolve")
     assert (again["changed"], again["actions"]) == (False, [])
     assert "diff" not in again
-    assert again["manifest"] == {"name": name, "content": (built.project / name).read_text()}
+    assert again["manifest"] == {"name": name, "content": (built.project / name).read_text(), "packages": []}
 
 
 def test_update_takes_newer_versions_and_resolve_does_not(
@@ -218,17 +218,17 @@ def test_update_takes_newer_versions_and_resolve_does_not(
     name = made["manifest"]["name"]
     assert made["actions"] == [{"what": "lock", "id": name, "status": "created"}]
     assert made["diff"]["before"] == ""
-    assert made["diff"]["after"] == made["manifest"]["content"]
+    assert made["diff"]["after"] == "DiamondBase 1.0.0\nDiamondLeft 1.0.0\n"
 
     world.project(tmp_path, ["DiamondLeft", "DiamondBase"], compat={"DiamondBase": "1"})
     assert locked_version(laboratory.lock(tmp_path), "DiamondBase") == "1.0.0"
-    before = (tmp_path / name).read_text()
     planned = laboratory.instantiate(check_mode=True, project=str(tmp_path), lock="update")
     updated = laboratory.lock(tmp_path, "update")
     assert planned == updated
     assert locked_version(updated, "DiamondBase") == "1.1.0"
     assert updated["actions"] == [{"what": "lock", "id": name, "status": "updated"}]
-    assert updated["diff"]["before"] == before
+    assert updated["diff"]["before"] == made["diff"]["after"]
+    assert updated["diff"]["after"] == "DiamondBase 1.1.0\nDiamondLeft 1.0.0\n"
     assert not laboratory.lock(tmp_path, "update")["changed"]
 
 
