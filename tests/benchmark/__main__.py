@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmark import choice, cvmfs, measures, seeding
+from tests.benchmark import choice, cvmfs, levels, measures, seeding
 from tests.benchmark.measures import ROOT, Figure
 
 
@@ -69,14 +69,25 @@ def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
             for figure in seeding.measure(place, executable, version):
                 yield dataclasses.replace(figure, name=f"Julia {version}: {figure.name}")
             shutil.rmtree(place)
+        if only in "levels" and (reason := levels.unavailable(version)):
+            print(f"SKIPPED the figures of levels: {reason}", file=sys.stderr)
+        elif only in "levels":
+            place = folder / f"{version}-levels"
+            place.mkdir()
+            for figure in levels.building(place, executable, version, times):
+                yield dataclasses.replace(figure, name=f"Julia {version}: {figure.name}")
+            shutil.rmtree(place)
         for environment in ("jets", "fifty"):
             for name, measure in (
                 ("start_up", measures.start_up),
                 ("wrapper", measures.wrapper),
                 ("second_run", measures.second_run),
+                ("levels_running", levels.running),
                 ("cvmfs_start_up", cvmfs.start_up),
             ):
                 if only not in name or (not name.endswith("start_up") and environment == "fifty"):
+                    continue
+                if name == "levels_running" and levels.unavailable(version):
                     continue
                 if name.startswith("cvmfs") and not there_is_cvmfs:
                     continue

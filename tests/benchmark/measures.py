@@ -121,12 +121,13 @@ class BenchSite:
     def current(self) -> Path:
         return self.folder / "store" / "environments" / self.name / "current"
 
-    def run(self, inventory: str = "local", **more: object) -> None:
+    def run(self, inventory: str = "local", targets: object = None, **more: object) -> None:
         environment = {
             "name": self.name,
             "project": str(self.project),
             "julia": {"version": self.version, "executable": self.julia},
             "variables": self.variables,
+            **({"targets": targets} if targets else {}),
         }
         extra = {
             "quickstart_root": str(self.folder),
