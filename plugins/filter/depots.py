@@ -40,6 +40,7 @@ class FilterModule:
             "merged_releases": _explained(plan.merged_releases),
             "missing_architectures": _explained(plan.missing_architectures),
             "own_builds": _explained(plan.own_builds),
+            "own_platforms": _explained(plan.own_platforms),
             "project_contents": _explained(origins.contents),
             "project_lock": _explained(origins.lock_text),
             "project_revisions": _explained(origins.wanted),

@@ -168,10 +168,10 @@ reads_sources() = VERSION >= v"1.11-"
 # --- Platforms and artifacts: a part of Pkg in 1.5, then of Base and of a standard library
 
 "The platform that a triplet names; throws an `ArgumentError` where this Julia does not know it."
-function platform(Pkg, triplet)
+function platform(triplet)
     isdefined(Base, :BinaryPlatforms) &&
         return parse(Base.BinaryPlatforms.Platform, triplet; validate_strict=true)   # 1.6
-    found = Pkg.BinaryPlatforms.platform_key_abi(triplet)
+    found = Pkg.BinaryPlatforms.platform_key_abi(triplet)   # 1.5, for which Pkg is imported above
     found isa Pkg.BinaryPlatforms.UnknownPlatform &&
         throw(ArgumentError("Platform `$triplet` is not an officially supported platform"))
     return found

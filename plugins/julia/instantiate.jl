@@ -17,6 +17,7 @@ include("environment.jl")
 include("registries.jl")
 include("slimming.jl")
 include("seeding.jl")
+include("platform.jl")
 
 import Pkg
 using .Report: emit, read_request
@@ -175,23 +176,12 @@ function register(request, found)
     return nothing
 end
 
-"The platform that is asked for; `missing` where this Julia does not know it."
-function asked_platform(triplet)
-    isempty(triplet) && return nothing
-    try
-        return Compat.platform(Pkg, triplet)
-    catch err
-        err isa ArgumentError || rethrow()
-        emit(:refused, error="$(repr(triplet)) is not a platform that Julia $VERSION knows: $(err.msg)")
-        return missing
-    end
-end
-
 function main()
     request = read_request()
     ENV["JULIA_PKG_PRECOMPILE_AUTO"] = "0"
     request["offline"] && Pkg.offline()
-    request["platform"] = asked_platform(request["platform"])
+    triplet = request["platform"]
+    request["platform"] = isempty(triplet) ? nothing : Platforms.asked(triplet)
     request["platform"] === missing && return emit(:done)
     found = packages(request["project"])
     refuse_other_lock(request["project"], found)

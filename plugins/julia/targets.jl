@@ -5,12 +5,16 @@
 # Tells what this Julia makes of CPU targets on this machine: a package without content is compiled for each, as any
 # other would be, and its image is read. Julia refuses a few wrong targets and takes all others as they are.
 #
-# Request: targets (values of JULIA_CPU_TARGET), scratch (folder).
-# Events: target(target, images, output), done. Images are those of `Compat.image_targets`; where Julia refused, there
-# are none, and output is what it printed. Up to 1.9 there is nothing to tell, and images are empty as well.
+# And it tells which platforms this Julia does not know.
+#
+# Request: targets (values of JULIA_CPU_TARGET), platforms (triplets), scratch (folder).
+# Events: target(target, images, output), refused(error) for a platform, done. Images are those of
+# `Compat.image_targets`; where Julia refused, there are none, and output is what it printed. Up to 1.9 there is nothing
+# to tell, and images are empty as well.
 
 include("compat.jl")
 include("report.jl")
+include("platform.jl")
 
 using Base: PkgId, UUID
 using .Report: emit, read_request
@@ -43,6 +47,7 @@ function main()
         outcome = try_target(target, folder)
         emit(:target, target=target, images=outcome.images, output=outcome.output)
     end
+    foreach(Platforms.asked, request["platforms"])
     emit(:done)
 end
 

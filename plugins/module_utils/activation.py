@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Mapping, Sequence
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import FORBIDDEN
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import FORBIDDEN, TRIPLET
 
 # Template -> path below the release, mode.
 FILES = {
@@ -68,7 +68,13 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def render(
-    templates: Mapping[str, str], *, root: str, release: str, environment: str, version: str
+    templates: Mapping[str, str],
+    *,
+    root: str,
+    release: str,
+    environment: str,
+    version: str,
+    platforms: Sequence[str] = (),
 ) -> dict[str, RenderedFile]:
     """Fill in the templates of one release.
 
@@ -77,16 +83,24 @@ def render(
     :param release: absolute path that the release will have.
     :param environment: name of the environment.
     :param version: Julia's version, as ``VERSION`` tells it without build metadata.
+    :param platforms: triplets for which the release has packages without caches.
     :return: files by their path below the release.
     :raises ValueError: a value or a template cannot be used; the message names all faults, a line each.
     """
-    values = {"ROOT": root, "RELEASE": release, "ENVIRONMENT": environment, "VERSION": version}
+    values = {
+        "ROOT": root,
+        "RELEASE": release,
+        "ENVIRONMENT": environment,
+        "VERSION": version,
+        "PLATFORMS": " ".join(platforms),
+    }
     faults = _path_faults("root", root) + _path_faults("release", release)
     faults += _template_faults(templates, values)
     if not _ENVIRONMENT.fullmatch(environment):
         faults.append(f"environment: {environment!r} is not a letter, then letters, digits, '_', '.' or '-'")
     if not _VERSION.fullmatch(version):
         faults.append(f"version: {version!r} is not a Julia version such as 1.10.8")
+    faults += [f"platforms: {triplet!r} is not a triplet" for triplet in platforms if not TRIPLET.match(triplet)]
     if faults:
         raise ValueError("\n".join(faults))
 

@@ -17,6 +17,9 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import
 LAYOUT = 1  # part of every release id: a release of another layout is another release
 ENVIRONMENT_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]{0,63}\Z")
 RELEASE_ID = re.compile(r"^[0-9a-f]{16}\Z")
+# A platform as Julia names it (base/binaryplatforms.jl): architecture, system, and more after further hyphens. One
+# hyphen at least, so that it is no architecture, which has a folder beside it in a release.
+TRIPLET = re.compile(r"^(?=.{3,128}\Z)(?!.*\.\.)[a-z0-9_]+(-[A-Za-z0-9_.]+(\+[A-Za-z0-9_.]+)?)+\Z", re.ASCII)
 REPOSITORY_NAME = re.compile(
     r"^(?=.{3,255}\Z)[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)+\Z", re.ASCII
 )
@@ -169,13 +172,23 @@ class Release:
     def build(self, arch: str) -> str:
         return os.path.join(self.path, arch, "build.json")
 
+    def platform(self, triplet: str) -> str:
+        """What a platform without caches has: its depot is where the ``common`` one of an architecture would be."""
+        return os.path.join(self.path, triplet, "platform.json")
+
     def architectures(self) -> list[str]:
         """The architectures that have a complete build here."""
+        return [name for name in self._names() if os.path.isfile(self.build(name))]
+
+    def platforms(self) -> list[str]:
+        """The platforms whose packages and artifacts are all here, without caches."""
+        return [name for name in self._names() if TRIPLET.match(name) and os.path.isfile(self.platform(name))]
+
+    def _names(self) -> list[str]:
         try:
-            names = sorted(os.listdir(self.path))
+            return sorted(os.listdir(self.path))
         except FileNotFoundError:
             return []
-        return [name for name in names if os.path.isfile(self.build(name))]
 
 
 def release_id(inputs: Mapping[str, Any]) -> str:

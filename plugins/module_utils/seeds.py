@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import Layout, Release, read_json
@@ -20,15 +20,17 @@ ARGUMENT_SPEC = {
     "build": {"type": "str", "required": True},
     "levels": {"type": "dict", "required": True},
     "variables": {"type": "dict", "default": {}},
+    "platforms": {"type": "list", "elements": "str", "default": []},
 }
 
 
 def find(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Look for earlier builds: those of the same environment first, the newest before older ones.
 
-    :returns: the module's result: ``depots`` with packages and artifacts, of all environments; and ``caches``, for each
-        level at most one depot with ``depot`` and ``built_below``. It was made by the same build of Julia for the same
-        target with the same variables; what is stale in it all the same, Julia finds.
+    :returns: the module's result: ``depots`` with packages and artifacts, of all environments; ``platforms``, the same
+        for each platform without caches; and ``caches``, for each level at most one depot with ``depot`` and
+        ``built_below``. It was made by the same build of Julia for the same target with the same variables; what is
+        stale in it all the same, Julia finds.
     """
     arch = params["arch"]
     own = params["environment"]
@@ -36,13 +38,23 @@ def find(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     others = [
         release for name in trees.names(params["staging"]) if name != own for release, _path in _staged(params, name)
     ]
-    depots = [release.common(arch) for release in [*(release for release, _path in earlier), *others]]
+    everywhere = [*(release for release, _path in earlier), *others]
     caches: dict[str, list[dict[str, str]]] = {level: [] for level in params["levels"]}
     for release, path in earlier:
         for level in _levels(params, release):
             if not caches[level]:
                 caches[level].append({"depot": release.level(arch, level), "built_below": path})
-    return {"changed": False, "depots": [depot for depot in depots if os.path.isdir(depot)], "caches": caches}
+    return {
+        "changed": False,
+        "depots": _depots(everywhere, arch),
+        "platforms": {triplet: _depots(everywhere, triplet) for triplet in params["platforms"]},
+        "caches": caches,
+    }
+
+
+def _depots(found: Sequence[Release], name: str) -> list[str]:
+    """What releases have for an architecture, or for a platform without caches."""
+    return [depot for depot in (release.common(name) for release in found) if os.path.isdir(depot)]
 
 
 def _staged(params: Mapping[str, Any], environment: str) -> Iterator[tuple[Release, str]]:

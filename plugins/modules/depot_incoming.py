@@ -12,8 +12,9 @@ short_description: Receive trees that are staged on builders, where releases are
 description:
   - One half of the way of a staged release to the host that publishes; M(scisoft.julia_depots.depot_outgoing) is the
     other. The role P(scisoft.julia_depots.depot_publish#role) puts both together.
-  - A tree is one architecture of a staged release, or a Julia. It gets its name when all of it has arrived and was
-    compared with the inventory of its builder. What has arrived by then is kept, whatever ends a run.
+  - A tree is one architecture of a staged release, a platform without caches of one, or a Julia. It gets its name when
+    all of it has arrived and was compared with the inventory of its builder. What has arrived by then is kept, whatever
+    ends a run.
   - What any tree here holds already, by SHA-256, is not sent.
   - A builder is not trusted. Paths and links that leave the tree, devices and permissions beyond C(0777) are refused,
     and files are written below folders that the module itself has made.

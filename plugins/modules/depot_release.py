@@ -90,6 +90,13 @@ options:
           - Why the release does without it.
         type: str
         required: true
+  platforms:
+    description:
+      - Platforms without caches, as triplets such as V(aarch64-linux-gnu), whose packages and artifacts must be there
+        too. What is there is told in the release's record.
+    type: list
+    elements: str
+    default: []
   julias:
     description:
       - The Julias that made the builds, one an architecture. Required with O(state=published).

@@ -57,6 +57,12 @@ options:
       - The environment variables with which it is built.
     type: dict
     default: {}
+  platforms:
+    description:
+      - Platforms for which packages and artifacts are to be installed without caches, as triplets.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -86,6 +92,10 @@ depots:
   returned: success
   type: list
   elements: str
+platforms:
+  description: For each of O(platforms) the depots with packages and artifacts for it.
+  returned: success
+  type: dict
 caches:
   description: >-
     For each level the depots (C(depot)) with caches, and the path below which these were made (C(built_below)).

@@ -12,8 +12,9 @@ short_description: See whether a Julia can compile for CPU levels on this machin
 description:
   - Compiles a package without content for each target and reads what its image holds. Julia itself takes CPU names
     and features that it does not know, and leaves out of the first target what the machine's processor lacks.
-  - It fails with all faults of all levels at once. The role P(scisoft.julia_depots.depot_build#role) calls it before
-    anything is built.
+  - It also tells whether the Julia knows the platforms for which packages are to be installed.
+  - It fails with all faults of all levels and platforms at once. The role P(scisoft.julia_depots.depot_build#role)
+    calls it before anything is built.
 author:
   - scisoft.julia_depots contributors (@scisoft)
 version_added: 0.1.0
@@ -50,6 +51,13 @@ options:
         type: list
         elements: str
         default: []
+  platforms:
+    description:
+      - Platforms for which packages are to be installed without caches, as triplets such as V(aarch64-linux-gnu). One
+        that the Julia does not know is a fault.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -114,8 +122,8 @@ julia:
   returned: success
   type: dict
 faults:
-  description: Everything that is wrong with the levels.
-  returned: when a level cannot be built
+  description: Everything that is wrong with the levels and the platforms.
+  returned: when a level cannot be built, or a platform is not known
   type: list
   elements: str
 """

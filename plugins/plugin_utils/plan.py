@@ -31,12 +31,16 @@ ENVIRONMENT_KEYS = {
     "registry": "whether clients get a registry of what the release holds",
     "check_bounds": "whether there are caches for julia --check-bounds=yes as well",
     "slim": "what to leave out of the release: true for all, or some of [tests, docs, artifacts]",
+    "platforms": "triplets for whose nodes there are packages and artifacts without caches, for example "
+    "[aarch64-linux-gnu]; default: none",
     "preferences": "preferences of packages, for example {MPIPreferences: {binary: system}}",
 }
 JULIA_KEYS = ("version", "executable")
-EXTRAS = ("registry", "check_bounds", "slim")  # what a release has, or lacks, when asked
+EXTRAS = ("registry", "check_bounds", "slim", "platforms")  # what a release has, or lacks, when asked
 # What becomes of locks: one that is missing may be made; none may; those that do not fit are made anew as well.
 LOCK_RULES = ("resolve", "require", "renew")
+# What Julia calls the processors of platforms (base/binaryplatforms.jl).
+PLATFORM_ARCHITECTURES = ("aarch64", "armv6l", "armv7l", "i686", "powerpc64le", "riscv64", "x86_64")
 VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -177,6 +181,7 @@ def _builds(
     _check_types(environment, where, faults)
     if version is not None:
         levels = _levels(environment.get("targets", targets), version, where, faults)
+        _check_pointless_platforms(environment.get("platforms"), levels, where, faults)
     if len(faults) > before:
         return []
     shared = {
@@ -190,6 +195,7 @@ def _builds(
         "registry": environment.get("registry", False),
         "check_bounds": environment.get("check_bounds", False),
         "slim": _slim(environment.get("slim", False)),
+        "platforms": sorted(environment.get("platforms", [])),
         "store": root,
         # All of them, so that a part that is selected belongs to the same release as the whole.
         "targets": {
@@ -231,6 +237,7 @@ def _check_types(environment: Mapping[str, Any], where: str, faults: list[str]) 
         ("registry", bool, "true or false"),
         ("check_bounds", bool, "true or false"),
         ("slim", (bool, list, tuple), "true, false or a list"),
+        ("platforms", (list, tuple), "a list"),
     ):
         if key in environment and not isinstance(environment[key], kinds):
             faults.append(f"{where}: {key}: {environment[key]!r} is not {name} ({ENVIRONMENT_KEYS[key]})")
@@ -249,6 +256,33 @@ def _check_types(environment: Mapping[str, Any], where: str, faults: list[str]) 
             faults.append(f"{where}: variables: {name!r} is not the name of an environment variable")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "\0" in str(value):
             faults.append(f"{where}: variables: {name}: {value!r} is neither text nor a number; quote it")
+    _check_platforms(environment.get("platforms"), where, faults)
+
+
+def _check_platforms(platforms: Any, where: str, faults: list[str]) -> None:
+    """What can be told of platforms without a Julia; which systems there are, Julia knows."""
+    given = list(platforms) if isinstance(platforms, (list, tuple)) else []
+    for number, triplet in enumerate(given):
+        if not isinstance(triplet, str) or not releases.TRIPLET.match(triplet):
+            faults.append(f"{where}: platforms: {triplet!r} is not a triplet such as aarch64-linux-gnu")
+        elif triplet.partition("-")[0] not in PLATFORM_ARCHITECTURES:
+            faults.append(
+                f"{where}: platforms: {triplet!r} does not begin with an architecture that Julia knows; there are "
+                f"{', '.join(PLATFORM_ARCHITECTURES)}"
+            )
+        if triplet in given[:number] and triplet not in given[number + 1 :]:
+            faults.append(f"{where}: platforms: {triplet!r} stands there more than once")
+
+
+def _check_pointless_platforms(platforms: Any, levels: Mapping[str, Any], where: str, faults: list[str]) -> None:
+    """Builders make their caches on Linux with the GNU C library, so that is the platform of each architecture."""
+    for triplet in platforms if isinstance(platforms, (list, tuple)) else ():
+        arch, _hyphen, system = triplet.partition("-") if isinstance(triplet, str) else ("", "", "")
+        if arch in levels and system in ("linux", "linux-gnu"):
+            faults.append(
+                f"{where}: platforms: {triplet!r} is what is built for {arch}, with caches (targets: {arch}); leave "
+                "one of the two out"
+            )
 
 
 def _slim(asked: Any) -> list[str]:
@@ -307,6 +341,24 @@ def own_builds(builds: Sequence[Mapping[str, Any]], julias: Mapping[str, Any]) -
     :param julias: the Julias that it has, by version.
     """
     return [build for build in builds if julias.get(build["julia"]["version"], {}).get("arch") == build["arch"]]
+
+
+def own_platforms(
+    inputs: Mapping[str, Any],
+    builds: Sequence[Mapping[str, Any]],
+    builder: str,
+    julias: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """The platforms without caches that a builder installs: all of the release's, on the first that builds any of it.
+
+    :param inputs: of the release.
+    :param builds: its builds that are selected.
+    :param builder: the builder's name.
+    :param julias: for each builder that takes part the Julias that it has, by version.
+    """
+    wanted = [build for build in builds if build["arch"] in inputs["targets"]]
+    first = next((name for name, held in julias.items() if own_builds(wanted, held)), None)
+    return list(inputs.get("platforms", ())) if builder == first else []
 
 
 def missing_architectures(
@@ -411,7 +463,8 @@ def staged_paths(workdir: str, inputs: Mapping[str, Any], arch: str) -> dict[str
 
     :param workdir: the builder's folder.
     :returns: ``release`` (its name), ``staging`` and ``target`` (the release here and in the store), ``common``,
-        ``project``, ``levels`` (level: depot), ``levels_file``, ``build_file``, ``julia_target``, ``snapshot``.
+        ``project``, ``levels`` (level: depot), ``levels_file``, ``build_file``, ``platforms`` (triplet: ``depot`` and
+        ``record``), ``julia_target``, ``snapshot``.
     """
     name = releases.release_id(inputs)
     environment = inputs["environment"]
@@ -426,6 +479,10 @@ def staged_paths(workdir: str, inputs: Mapping[str, Any], arch: str) -> dict[str
         "levels": {level: staged.level(arch, level) for level in inputs["targets"].get(arch, {})},
         "levels_file": staged.levels(arch),
         "build_file": staged.build(arch),
+        "platforms": {
+            triplet: {"depot": staged.common(triplet), "record": staged.platform(triplet)}
+            for triplet in inputs.get("platforms", ())
+        },
         "julia_target": layout.julia(inputs["julia"]["version"], arch),
         "snapshot": os.path.join(workdir, "projects", inputs["project"][:16]),
     }
@@ -435,12 +492,14 @@ def merged_releases(staged: Sequence[Mapping[str, Any]], prefer: str = "") -> li
     """What several builders staged, one entry a release: each architecture comes from a builder that staged it itself.
 
     :param staged: ``depot_build_releases`` of all builders. An entry is about one architecture (``arch``) of one
-        builder (``builder``, an inventory name; empty for the host that publishes).
+        builder (``builder``, an inventory name; empty for the host that publishes), and the ``platforms`` without
+        caches that it staged as well.
     :param prefer: the builder that is taken where several staged the same architecture; else the first one is.
     :returns: entries with the ``julias`` of all architectures, and ``stagings``, one an architecture, with ``arch``,
         ``builder``, ``source``, ``workdir``, ``julia``, and ``others``, the builders that staged the same. Their
-        ``source`` is that of the first architecture.
-    :raises InputError: nobody staged an architecture that a release must have.
+        ``source`` is that of the first architecture. ``platforms`` has ``triplet``, ``builder``, ``source`` and
+        ``workdir`` of each platform without caches.
+    :raises InputError: nobody staged an architecture or a platform that a release must have.
     """
     entries: dict[str, list[Mapping[str, Any]]] = {}
     for entry in staged:
@@ -454,20 +513,42 @@ def merged_releases(staged: Sequence[Mapping[str, Any]], prefer: str = "") -> li
             source=stagings[0]["source"],
             julias=[staging["julia"] for staging in stagings],
             stagings=stagings,
+            platforms=_platform_stagings(group, prefer),
             changed=any(entry.get("changed", False) for entry in group),
         )
         merged.append(first)
         there = {staging["arch"] for staging in stagings}
         faults += [_not_staged(first, stagings, arch) for arch in first.get("architectures", ()) if arch not in there]
+        without_caches = {staging["triplet"] for staging in first["platforms"]}
+        faults += [
+            f"{first['environment']}: release {first['release']} must have packages for {triplet}, but no builder "
+            "staged them; run the playbook build, and do not leave the first builder out with --limit"
+            for triplet in first.get("inputs", {}).get("platforms", ())
+            if triplet not in without_caches
+        ]
     if faults:
         raise InputError(faults)
     return merged
 
 
+def _preferred(entries: Sequence[Mapping[str, Any]], prefer: str) -> list[Mapping[str, Any]]:
+    return sorted(entries, key=lambda entry: entry.get("builder", "") not in (prefer, ""))
+
+
+def _platform_stagings(entries: Sequence[Mapping[str, Any]], prefer: str) -> list[dict[str, Any]]:
+    """Of one release: for each platform without caches the builder that it is taken from."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in _preferred(entries, prefer):
+        for triplet in entry.get("platforms", ()):
+            staging = {"triplet": triplet, "builder": entry.get("builder", ""), "source": entry["source"]}
+            found.setdefault(triplet, dict(staging, workdir=entry.get("workdir", "")))
+    return [found[triplet] for triplet in sorted(found)]
+
+
 def _stagings(entries: Sequence[Mapping[str, Any]], prefer: str) -> list[dict[str, Any]]:
     """Of one release: for each architecture the builder that it is taken from."""
     found: dict[str, dict[str, Any]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.get("builder", "") not in (prefer, "")):
+    for entry in _preferred(entries, prefer):
         julia = entry["julias"][0]
         arch = entry.get("arch") or julia["arch"]
         staging = {

@@ -20,6 +20,10 @@ let release = "@RELEASE@", environment = "@ENVIRONMENT@", version = v"@VERSION@"
     isfile(levels_file) || error(
         "$levels_file is not there: this session runs on $arch; the release has ",
         join(filter(name -> isfile(joinpath(release, name, "levels")), ["x86_64", "aarch64"]), ", "),
+        [
+            "; packages for $triplet, without caches, are in the depot $(joinpath(release, triplet, "common"))"
+            for triplet in split("@PLATFORMS@") if startswith(triplet, "$arch-")
+        ]...,
     )
 
     # The first processor's flags, as the kernel tells them: "flags" on x86_64, "Features" on aarch64.

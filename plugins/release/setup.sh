@@ -52,7 +52,7 @@ __julia_depots_read_processor() {
     done <"$__julia_depots_cpuinfo"
 }
 
-# The kernel is not asked where the release leaves no choice.
+# The kernel is not asked where the release leaves no choice, unless it has packages without caches for other nodes.
 __julia_depots_choose_architecture() {
     __julia_depots_node=unread
     if [ ! -r "$__julia_depots_release/aarch64/levels" ]; then
@@ -63,6 +63,7 @@ __julia_depots_choose_architecture() {
         __julia_depots_read_processor
         __julia_depots_arch=$__julia_depots_node
     fi
+    [ -z "$__julia_depots_platforms" ] || [ "$__julia_depots_node" != unread ] || __julia_depots_read_processor
     if [ -z "$__julia_depots_arch" ]; then
         __julia_depots_say "$__julia_depots_cpuinfo does not tell whether this node is x86_64 or aarch64"
         return 1
@@ -112,6 +113,7 @@ __julia_depots_choose_level() {
     unread | '' | "$__julia_depots_arch") ;;
     *)
         __julia_depots_say "this node is $__julia_depots_node; $__julia_depots_release is for $__julia_depots_arch only"
+        __julia_depots_say_platforms
         return 1
         ;;
     esac
@@ -124,6 +126,20 @@ __julia_depots_choose_level() {
         __julia_depots_say "JULIA_DEPOTS_LEVEL=$__julia_depots_wanted: no such level for $__julia_depots_arch in $__julia_depots_release; unset it, or choose from:$__julia_depots_usable"
     fi
     return 1
+}
+
+# What a node of another architecture can do with packages that have no caches.
+__julia_depots_say_platforms() {
+    IFS=' '
+    for __julia_depots_name in $__julia_depots_platforms; do
+        case $__julia_depots_name in
+        "$__julia_depots_node"-*)
+            __julia_depots_list=$__julia_depots_release/$__julia_depots_name/common
+            __julia_depots_say "packages for $__julia_depots_name, without caches, are in $__julia_depots_list; to use them with a Julia @VERSION@ of your own, which compiles them at first use:"
+            printf '%s\n' "export JULIA_DEPOT_PATH=\"\$HOME/.julia:$__julia_depots_list:\" JULIA_LOAD_PATH=\"@:@v#.#:$__julia_depots_list/environments/@ENVIRONMENT@:@stdlib\"" >&2
+            ;;
+        esac
+    done
 }
 
 # In the path list $1, puts $3 where $2 with its colons stands: the answer is in __julia_depots_list. Status 1, and
@@ -243,6 +259,7 @@ __julia_depots_print() {
 __julia_depots_setup() {
     __julia_depots_cpuinfo=${JULIA_DEPOTS_CPUINFO:-/proc/cpuinfo}
     __julia_depots_release='@RELEASE@'
+    __julia_depots_platforms='@PLATFORMS@'
     __julia_depots_choose_architecture || return 1
     __julia_depots_choose_level || return 1
     __julia_depots_depots=$__julia_depots_release/$__julia_depots_arch/$__julia_depots_level:$__julia_depots_release/$__julia_depots_arch/common
@@ -275,13 +292,13 @@ fi
 IFS=$__julia_depots_ifs
 [ -n "$__julia_depots_had_ifs" ] || unset IFS
 unset -f __julia_depots_say __julia_depots_read_processor __julia_depots_choose_architecture \
-    __julia_depots_choose_level __julia_depots_replace __julia_depots_choose_user_depot \
+    __julia_depots_choose_level __julia_depots_say_platforms __julia_depots_replace __julia_depots_choose_user_depot \
     __julia_depots_export_paths __julia_depots_print __julia_depots_setup
 unset __julia_depots_arch __julia_depots_cpuinfo __julia_depots_depots __julia_depots_flag __julia_depots_flags \
     __julia_depots_for __julia_depots_had_ifs __julia_depots_ifs __julia_depots_lacks __julia_depots_level \
     __julia_depots_line __julia_depots_list __julia_depots_load __julia_depots_missing __julia_depots_name \
-    __julia_depots_needs __julia_depots_node __julia_depots_present __julia_depots_release __julia_depots_usable \
-    __julia_depots_user __julia_depots_wanted
+    __julia_depots_needs __julia_depots_node __julia_depots_platforms __julia_depots_present __julia_depots_release \
+    __julia_depots_usable __julia_depots_user __julia_depots_wanted
 if [ "$__julia_depots_status" = 1 ]; then
     unset __julia_depots_status
     # A program cannot return.

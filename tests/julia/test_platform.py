@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import images
 from tests.julia.laboratory import Laboratory
 from tests.pkgserver import PackageServer, PackageWorld
 
@@ -106,3 +107,17 @@ def test_what_is_no_platform_is_refused_and_nothing_is_changed(
 def test_empty_platform_is_refused(laboratory: Laboratory, project: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="platform: it is empty"):
         laboratory.instantiate(**arguments(project, tmp_path / "depot", platform=" "))
+
+
+def test_platforms_are_judged_before_anything_is_built(laboratory: Laboratory) -> None:
+    def judge(*platforms: str) -> dict[str, Any]:
+        given = {"levels": [], "platforms": list(platforms)}
+        return images.check_targets(laboratory.complete(images.ARGUMENT_SPEC, given), False)
+
+    assert judge(FOREIGN, "x86_64-apple-darwin", "i686-linux-musl")["changed"] is False
+    with pytest.raises(InputError) as error:
+        judge("x86_64-vms", FOREIGN, "aarch64-linux-gnu-what")
+    assert [fault.partition(" is not a platform that Julia")[0] for fault in error.value.faults] == [
+        'platforms: "x86_64-vms"',
+        'platforms: "aarch64-linux-gnu-what"',
+    ]

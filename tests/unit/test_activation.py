@@ -52,11 +52,23 @@ class Place:
     def release(self, identifier: str = A) -> Path:
         return self.root / "environments" / "jets" / "releases" / identifier
 
-    def publish(self, identifier: str = A, levels=None, version: str = "1.5.3", julia: str = FAKE_JULIA) -> Path:
+    def publish(
+        self,
+        identifier: str = A,
+        levels=None,
+        version: str = "1.5.3",
+        julia: str = FAKE_JULIA,
+        platforms: tuple[str, ...] = (),
+    ) -> Path:
         levels = LEVELS if levels is None else levels
         release = self.release(identifier)
         files = activation.render(
-            TEMPLATES, root=str(self.root), release=str(release), environment="jets", version=version
+            TEMPLATES,
+            root=str(self.root),
+            release=str(release),
+            environment="jets",
+            version=version,
+            platforms=platforms,
         )
         for name, file in files.items():
             path = release / name
@@ -209,8 +221,9 @@ def test_render_refuses_what_no_path_may_hold(char, name):
 def test_render_names_all_faults_at_once():
     templates = {**TEMPLATES, "extra": "@NAME@"}
     del templates["setup.sh"]
+    wrong = {"root": "srv", "release": "/srv/", "environment": "../x", "version": "1.10", "platforms": ["a-b'"]}
     with pytest.raises(ValueError, match=r"setup\.sh is missing") as caught:
-        activation.render(templates, root="srv", release="/srv/", environment="../x", version="1.10")
+        activation.render(templates, **wrong)
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
         "root",
         "release",
@@ -219,6 +232,7 @@ def test_render_names_all_faults_at_once():
         "templates",
         "environment",
         "version",
+        "platforms",
     ]
     assert "@NAME@" in str(caught.value)
 
@@ -323,6 +337,55 @@ def test_node_that_the_release_is_not_for(own_place, levels, processor, message)
     process = run([str(own_place.release() / "bin" / "julia")], clean_environment(own_place, processor))
     assert process.returncode == 64
     assert message in process.stderr
+
+
+PLATFORMS = ("aarch64-apple-darwin", "aarch64-linux-gnu", "i686-linux-gnu")
+
+
+def without_caches(place: Place, triplet: str) -> str:
+    """What a node is told of a platform."""
+    depot = f"{place.release()}/{triplet}/common"
+    return (
+        f"julia_depots: packages for {triplet}, without caches, are in {depot}; to use them with a Julia 1.5.3 of "
+        "your own, which compiles them at first use:\n"
+        f'export JULIA_DEPOT_PATH="$HOME/.julia:{depot}:" '
+        f'JULIA_LOAD_PATH="@:@v#.#:{depot}/environments/jets:@stdlib"\n'
+    )
+
+
+@every_shell
+@pytest.mark.parametrize("levels", [["generic"], LEVELS["x86_64"]])
+def test_a_node_without_builds_is_told_what_there_is_without_caches(own_place, shell, levels):
+    release = own_place.publish(levels={"x86_64": levels}, platforms=PLATFORMS)
+    environment = clean_environment(own_place, "a64fx")
+    process = run([*shell, str(release / "bin" / "julia")], environment)
+    expected = f"julia_depots: this node is aarch64; {release} is for x86_64 only\n"
+    expected += "".join(without_caches(own_place, triplet) for triplet in PLATFORMS[:2])
+    assert (process.returncode, process.stdout, process.stderr) == (64, "", expected)
+    # Whatever the options of the shell are, and with the names of the triplets around.
+    process = run([*shell, "-c", f"set -f; IFS=-; . '{release}/setup.sh'; echo \"$? $IFS\"; env"], environment)
+    assert process.stderr == expected
+    assert process.stdout.startswith("1 -\n")
+    assert "julia_depots" not in process.stdout
+
+
+def test_the_command_that_a_node_is_told_gives_the_packages(own_place):
+    release = own_place.publish(levels={"x86_64": ["generic"]}, platforms=PLATFORMS)
+    process = run([str(release / "bin" / "julia")], clean_environment(own_place, "a64fx"))
+    command = process.stderr.splitlines()[-1]
+    got = sourced(("sh",), command, clean_environment(own_place))
+    depot = f"{release}/aarch64-linux-gnu/common"
+    assert got["JULIA_DEPOT_PATH"] == f"{own_place.base}/home/.julia:{depot}:"
+    assert got["JULIA_LOAD_PATH"] == f"@:@v#.#:{depot}/environments/jets:@stdlib"
+
+
+@pytest.mark.parametrize("processor", [*LEVELS_OF_PROCESSORS, "missing"])
+def test_packages_without_caches_change_nothing_for_nodes_that_have_builds(own_place, processor):
+    arch = LEVELS_OF_PROCESSORS.get(processor, "x86_64/generic").partition("/")[0]
+    release = own_place.publish(levels={arch: LEVELS[arch]}, platforms=("i686-linux-gnu",))
+    environment = clean_environment(own_place, processor)
+    _unused, _unused, got = wrapper(release, environment)
+    assert got["JULIA_DEPOTS_ACTIVE"] == LEVELS_OF_PROCESSORS.get(processor, "x86_64/generic")
 
 
 # --- bin/julia ---
@@ -915,6 +978,17 @@ def test_activate_refuses_another_version(own_place, julia, julia_version):
     assert process.returncode == 1
     assert f"this session runs Julia {julia_version(julia)}" in process.stderr
     assert f"start {own_place.release()}/bin/julia" in process.stderr
+
+
+def test_activate_tells_what_there_is_without_caches(own_place, julia, julia_version):
+    other = ({"x86_64", "aarch64"} - {OWN_ARCH}).pop()
+    triplet = f"{OWN_ARCH}-linux-gnu"
+    platforms = (triplet, "i686-linux-gnu")
+    own_place.publish(levels={other: ["generic"]}, version=julia_version(julia), platforms=platforms)
+    process = evaluate(julia, include(own_place), clean_environment(own_place))
+    assert process.returncode == 1
+    told = f"packages for {triplet}, without caches, are in the depot {own_place.release()}/{triplet}/common"
+    assert f"this session runs on {OWN_ARCH}; the release has {other}; {told}\n" in process.stderr
 
 
 @pytest.mark.parametrize("home", ["usable", "unset"])

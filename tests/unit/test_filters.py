@@ -17,6 +17,7 @@ NAMES = [
     "merged_releases",
     "missing_architectures",
     "own_builds",
+    "own_platforms",
     "project_contents",
     "project_lock",
     "project_revisions",

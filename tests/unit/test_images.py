@@ -38,17 +38,18 @@ def target(text, *held, output=""):
     return {"event": "target", "target": text, "images": list(held), "output": output}
 
 
-def ask(fake, *levels):
+def ask(fake, *levels, platforms=()):
     given = [dict(zip(("level", "target", "flags"), level, strict=False)) for level in levels]
     for level in given:
         level.setdefault("flags", [])
     params = params_of(images.ARGUMENT_SPEC, julia=str(fake.executable), levels=given, _bundle=str(fake.bundle))
+    params["platforms"] = list(platforms)
     return images.check_targets(params, False)
 
 
-def faults(fake, *levels) -> list[str]:
+def faults(fake, *levels, platforms=()) -> list[str]:
     with pytest.raises(InputError) as error:
-        ask(fake, *levels)
+        ask(fake, *levels, platforms=platforms)
     return error.value.faults
 
 
@@ -61,6 +62,16 @@ def test_levels_are_told_with_what_their_images_need_of_a_node(fake):
         [{"name": "haswell", "features": ["sse4.2", "bmi"], "flags": ["bmi1", "sse4_2"]}],
     ]
     json.dumps(result)
+
+
+def test_platforms_that_are_not_known_are_faults_like_those_of_levels(fake):
+    refused = {"event": "refused", "error": "'x86_64-vms' is not a platform that Julia 1.10.8 knows: it is not"}
+    fake.ends_with([target("generic", GENERIC), refused, DONE])
+    found = faults(fake, ("generic", "generic", ["no"]), platforms=["x86_64-vms", "i686-linux-gnu"])
+    assert [fault.partition(": ")[0] for fault in found] == ["targets", "platforms"]
+    assert found[1] == f"platforms: {refused['error']}"
+    fake.ends_with([DONE])
+    assert ask(fake, platforms=["i686-linux-gnu"])["levels"] == []
 
 
 @pytest.mark.parametrize(

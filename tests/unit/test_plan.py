@@ -81,6 +81,7 @@ def test_a_build_for_each_architecture_and_level_worst_first(base):
         "registry": False,
         "check_bounds": False,
         "slim": [],
+        "platforms": [],
         "store": "/srv/julia",
         "targets": {
             "x86_64": {"generic": "generic", "x86-64-v3": "haswell,-rdrnd,-fsgsbase"},
@@ -154,12 +155,93 @@ NO_STORE = (
         ({"check_bounds": 1}, W + "check_bounds: 1 is not true or false"),
         ({"slim": "tests"}, W + "slim: 'tests' is not true, false or a list"),
         ({"slim": ["test"]}, W + "slim: 'test' is none of tests, docs, artifacts"),
+        ({"platforms": "aarch64-linux-gnu"}, W + "platforms: 'aarch64-linux-gnu' is not a list (triplets"),
+        ({"platforms": None}, W + "platforms: None is not a list"),
+        ({"platforms": [3]}, W + "platforms: 3 is not a triplet such as aarch64-linux-gnu"),
+        ({"platforms": [""]}, W + "platforms: '' is not a triplet"),
+        ({"platforms": ["aarch64"]}, W + "platforms: 'aarch64' is not a triplet"),
+        ({"platforms": ["i686-linux-gnu; rm"]}, W + "platforms: 'i686-linux-gnu; rm' is not a triplet"),
+        ({"platforms": ["i686-../x"]}, W + "platforms: 'i686-../x' is not a triplet"),
+        ({"platforms": ["i686-..-x"]}, W + "platforms: 'i686-..-x' is not a triplet"),
+        ({"platforms": ["i686-linux-gnu\n"]}, W + "platforms: 'i686-linux-gnu\\n' is not a triplet"),
+        (
+            {"platforms": ["arm64-apple-darwin"]},
+            W + "platforms: 'arm64-apple-darwin' does not begin with an architecture",
+        ),
+        (
+            {"platforms": ["i686-linux-gnu"] * 3},
+            W + "platforms: 'i686-linux-gnu' stands there more than once",
+        ),
+        (
+            {"platforms": ["x86_64-linux-gnu"]},
+            W + "platforms: 'x86_64-linux-gnu' is what is built for x86_64, with caches",
+        ),
+        ({"platforms": ["aarch64-linux"]}, W + "platforms: 'aarch64-linux' is what is built for aarch64"),
     ],
 )
 def test_a_fault_of_an_environment_names_the_variable_and_the_value(base, changes, expected):
     found = faults(base, [environment(**changes)])
     assert len(found) == 1
     assert found[0].startswith(expected.replace("{base}", base))
+
+
+def test_all_faults_of_platforms_are_told_at_once(base):
+    asked = ["x86_64-linux-gnu", "", "vax-linux-gnu", "i686-linux-gnu", "i686-linux-gnu"]
+    found = faults(base, [environment(platforms=asked)])
+    assert [fault.partition("platforms: ")[2].split(" ")[0] for fault in found] == [
+        "''",
+        "'vax-linux-gnu'",
+        "'i686-linux-gnu'",
+        "'x86_64-linux-gnu'",
+    ]
+
+
+TRIPLETS = [
+    "aarch64-linux-gnu",
+    "aarch64-linux-musl",
+    "x86_64-linux-musl-libgfortran5-cxx11",
+    "x86_64-apple-darwin14.1",
+    "x86_64-unknown-freebsd",
+    "x86_64-w64-mingw32",
+    "x86_64-linux-gnu-cuda+12.1",
+    "armv7l-linux-gnueabihf",
+]
+
+
+@given(st.lists(st.sampled_from(TRIPLETS), unique=True))
+def test_platforms_have_places_and_count_in_the_release_only_where_there_are_some(asked):
+    targets = {"x86_64": {"generic": "generic"}}
+    builds = {"environment": "jets", "julia": {"version": "1.10.8"}, "project": {"digest": "d"}, "targets": targets}
+    builds.update(lazy_artifacts=False, variables={}, store="/srv/julia")
+    julia = {"version": "1.10.8", "arch": "x86_64", "build": "b", "prefix": "/opt/julia"}
+
+    def inputs(platforms):
+        return plan.release_inputs([{**builds, "platforms": platforms}], [julia])
+
+    found: list[str] = []
+    plan._check_platforms(asked, "x", found)
+    assert found == []
+    plain = plan.release_inputs([builds], [julia])
+    assert (inputs(asked) == plain) is (asked == [])
+    name = plan.staged_paths("/w", inputs(asked), "x86_64")["release"]
+    assert (name == plan.staged_paths("/w", plain, "x86_64")["release"]) is (asked == [])
+    staged = plan.staged_paths("/w", inputs(asked), "x86_64")
+    assert staged["platforms"] == {
+        triplet: {
+            "depot": f"{staged['staging']}/{triplet}/common",
+            "record": f"{staged['staging']}/{triplet}/platform.json",
+        }
+        for triplet in asked
+    }
+
+
+def test_platforms_are_planned_in_one_order(base):
+    asked = ["i686-linux-gnu", "aarch64-apple-darwin"]
+    planned = [
+        build_plan([environment(platforms=platforms)], STORE, TARGETS, base=base) for platforms in (asked, asked[::-1])
+    ]
+    assert planned[0] == planned[1]
+    assert planned[0][0]["platforms"] == sorted(asked)
 
 
 @pytest.mark.parametrize("asked", ["1.5.0", "1.9.0", "1.11.2", {"version": "1.12.0", "executable": "/opt/julia"}])
@@ -446,6 +528,7 @@ def test_paths_of_a_staged_release(base):
         "levels": {"generic": f"{staged}/x86_64/generic", "x86-64-v3": f"{staged}/x86_64/x86-64-v3"},
         "levels_file": f"{staged}/x86_64/levels",
         "build_file": f"{staged}/x86_64/build.json",
+        "platforms": {},
         "julia_target": "/srv/julia/julia/1.10.8/x86_64",
         "snapshot": f"/work dir/projects/{inputs['project'][:16]}",
     }
@@ -501,6 +584,7 @@ def test_what_several_builders_staged_is_one_release_with_the_julias_of_all():
             }
             for entry in (arm, x86)
         ],
+        "platforms": [],
     }
     assert (merged[1]["changed"], taken(merged[1])) == (False, [("x86_64", "b1", [])])
     assert plan.merged_releases([]) == []

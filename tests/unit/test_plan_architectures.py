@@ -248,3 +248,64 @@ def test_the_julias_of_architectures_that_are_missing_do_not_matter(base):
     assert plan.release_inputs(builds, two, ["aarch64"]) == plan.release_inputs(builds, two[:1], ["aarch64"])
     with pytest.raises(InputError):
         plan.release_inputs(builds, two)
+
+
+# --- platforms without caches
+
+
+FOREIGN = ["aarch64-apple-darwin", "i686-linux-gnu"]
+
+
+@pytest.mark.parametrize(
+    ("builders", "select", "missing", "expected"),
+    [
+        (tuple(BUILDERS), "", (), "b-x86"),
+        (("b-arm", "b-x86"), "", (), "b-arm"),
+        (tuple(BUILDERS), "[?arch=='aarch64']", (), "b-arm"),
+        (tuple(BUILDERS), "", ("x86_64",), "b-arm"),
+        (("b-x86-too",), "[?arch=='aarch64']", (), None),
+    ],
+)
+def test_the_first_builder_that_builds_any_of_a_release_installs_its_platforms(
+    base, builders, select, missing, expected
+):
+    builds = [build for build in planned(base, select) if build["environment"] == "jets"]
+    inputs = {**inputs_of(planned(base), "jets", missing), "platforms": FOREIGN}
+    julias = julias_of(builders)
+    found = {name: plan.own_platforms(inputs, builds, name, julias) for name in builders}
+    assert found == {name: FOREIGN if name == expected else [] for name in builders}
+    del inputs["platforms"]
+    assert [plan.own_platforms(inputs, builds, name, julias) for name in builders] == [[]] * len(builders)
+
+
+def _staged(builder, arch, platforms=()):
+    return {
+        "environment": "jets",
+        "release": "0123456789abcdef",
+        "source": f"/{builder}/staging",
+        "builder": builder,
+        "arch": arch,
+        "workdir": f"/{builder}",
+        "architectures": [arch],
+        "inputs": {"platforms": FOREIGN},
+        "platforms": list(platforms),
+        "julias": [held(arch)["1.10.8"]],
+    }
+
+
+def test_a_platform_is_taken_from_a_builder_that_staged_it_whoever_staged_the_architecture():
+    staged = [_staged("b-x86", "x86_64", FOREIGN), _staged("b-x86-too", "x86_64", FOREIGN[:1]), _staged("b-arm", "x86")]
+    (release,) = plan.merged_releases(staged, "b-x86-too")
+    assert [(one["triplet"], one["builder"], one["source"]) for one in release["platforms"]] == [
+        (FOREIGN[0], "b-x86-too", "/b-x86-too/staging"),
+        (FOREIGN[1], "b-x86", "/b-x86/staging"),
+    ]
+    assert release["platforms"][1]["workdir"] == "/b-x86"
+
+
+def test_platforms_that_nobody_staged_are_told_all_at_once():
+    with pytest.raises(InputError) as error:
+        plan.merged_releases([_staged("b-x86", "x86_64")])
+    assert [fault.partition(",")[0] for fault in error.value.faults] == [
+        f"jets: release 0123456789abcdef must have packages for {triplet}" for triplet in FOREIGN
+    ]

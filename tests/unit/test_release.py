@@ -142,6 +142,18 @@ def test_the_architectures_of_a_release_are_those_with_a_record(tmp_path):
     assert Release(str(tmp_path / "nowhere"), "jets").architectures() == []
 
 
+def test_a_platform_without_caches_is_no_architecture_nor_the_other_way_round(tmp_path):
+    for name in ("x86_64", "aarch64-linux-gnu", "i686-linux-gnu", "a b-c", "x"):
+        (tmp_path / name).mkdir()
+    for name in ("aarch64-linux-gnu", "a b-c", "x"):
+        (tmp_path / name / "platform.json").write_text("{}")
+    (tmp_path / "x86_64" / "build.json").write_text("{}")
+    found = Release(str(tmp_path), "jets")
+    assert (found.architectures(), found.platforms()) == (["x86_64"], ["aarch64-linux-gnu"])
+    assert found.project("aarch64-linux-gnu") == f"{tmp_path}/aarch64-linux-gnu/common/environments/jets"
+    assert Release(str(tmp_path / "nowhere"), "jets").platforms() == []
+
+
 @given(INPUTS)
 def test_what_is_written_is_read(tmp_path_factory, document):
     path = str(tmp_path_factory.getbasetemp() / "document.json")

@@ -156,6 +156,7 @@ def find(tmp_path: Path, **more) -> dict:
         "build": BUILD,
         "levels": {"generic": "generic", "v3": "haswell,-rdrnd"},
         "variables": {},
+        "platforms": [],
         **more,
     }
     return seeds.find(params, True)
@@ -196,4 +197,26 @@ def test_caches_of_another_build_are_no_seed_but_its_packages_are(tmp_path: Path
 
 
 def test_a_builder_that_has_nothing_yet_has_no_seeds(tmp_path: Path) -> None:
-    assert find(tmp_path) == {"changed": False, "depots": [], "caches": {"generic": [], "v3": []}}
+    assert find(tmp_path, platforms=["i686-linux-gnu"]) == {
+        "changed": False,
+        "depots": [],
+        "platforms": {"i686-linux-gnu": []},
+        "caches": {"generic": [], "v3": []},
+    }
+
+
+def test_earlier_builds_are_seeds_for_platforms_without_caches(tmp_path: Path) -> None:
+    staging = tmp_path / "staging"
+    old = staged(staging, "jets", "a" * 16, time=10)
+    new = staged(staging, "jets", "b" * 16, time=20)
+    this = staged(staging, "jets", "c" * 16, time=30)
+    other = staged(staging, "other", "e" * 16, time=40)
+    for path in (old, new, this, other):
+        (path / "aarch64-linux-gnu" / "common").mkdir(parents=True)
+    (old / "aarch64-apple-darwin" / "common").mkdir(parents=True)
+    found = find(tmp_path, platforms=["aarch64-linux-gnu", "aarch64-apple-darwin"])
+    assert found["platforms"] == {
+        "aarch64-linux-gnu": [str(path / "aarch64-linux-gnu" / "common") for path in (new, old, other)],
+        "aarch64-apple-darwin": [str(old / "aarch64-apple-darwin" / "common")],
+    }
+    assert found["depots"] == [str(path / "x86_64" / "common") for path in (new, old, other)]

@@ -232,6 +232,55 @@ def test_a_release_that_lacks_an_architecture_says_so_and_is_warned_of_each_time
     assert json.loads((site.root / f"environments/jets/releases/{B}/release.json").read_text())["missing"] == []
 
 
+FOREIGN = "aarch64-linux-gnu"
+
+
+def stage_platform(site, release) -> Path:
+    """A platform without caches, beside the architecture of a staged release."""
+    folder = site.staged(release) / FOREIGN
+    project = folder / "common" / "environments" / "jets"
+    project.mkdir(parents=True)
+    (project / "Project.toml").write_text(release)
+    (folder / "platform.json").write_text(json.dumps({"triplet": FOREIGN, "caches": False, "unbuilt": ["Example"]}))
+    return folder
+
+
+def test_a_platform_without_caches_is_published_and_the_release_says_so(site):
+    stage_platform(site, A)
+    assert statuses(site.change(A, check_mode=True, platforms=[FOREIGN]))[1] == "release published"
+    assert site.change(A, platforms=[FOREIGN])["warnings"] == []
+    assert site.change(A, platforms=[FOREIGN])["changed"] is False
+    release = site.root / "environments/jets/releases" / A
+    record = json.loads((release / "release.json").read_text())
+    assert record["platforms"] == {FOREIGN: {"triplet": FOREIGN, "caches": False, "unbuilt": ["Example"]}}
+    assert list(record["architectures"]) == [ARCH]
+    assert (release / FOREIGN / "common/environments/jets/Project.toml").read_text() == A
+    assert f"__julia_depots_platforms='{FOREIGN}'" in (release / "setup.sh").read_text()
+    site.change(B)
+    without = site.root / "environments/jets/releases" / B
+    assert json.loads((without / "release.json").read_text())["platforms"] == {}
+    assert "__julia_depots_platforms=''" in (without / "setup.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "fault"),
+    [
+        (lambda folder: (folder / "platform.json").unlink(), f"has not all packages for the platform {FOREIGN}"),
+        (lambda folder: (folder / "platform.json").write_text("{}"), f"{FOREIGN}: its platform.json is not about it"),
+        (lambda folder: (folder / "common/.incomplete").touch(), f"{FOREIGN}: the packages were not installed to the"),
+        (lambda folder: shutil.rmtree(folder / "common"), f"{FOREIGN}: the environment is missing"),
+    ],
+)
+def test_a_platform_that_is_not_complete_is_refused(site, spoilt, fault):
+    spoilt(stage_platform(site, A))
+    for check_mode in (True, False):
+        with pytest.raises(InputError) as error:
+            site.change(A, check_mode, platforms=[FOREIGN])
+        assert len(error.value.faults) == 1
+        assert fault in error.value.faults[0]
+    assert not site.root.exists()
+
+
 def test_what_is_staged_is_not_missing(site):
     with pytest.raises(InputError) as error:
         site.change(A, missing=[{"arch": ARCH, "reason": "none"}])

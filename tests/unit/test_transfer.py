@@ -885,11 +885,20 @@ class Yard:
             "others": [],
         }
 
-    def release(self, *stagings: dict) -> dict:
+    def platform(self, triplet: str, builder: str) -> dict:
+        """What a builder staged for a platform without caches."""
+        workdir = self.folder / builder
+        source = workdir / "staging" / "jets" / "0123456789abcdef"
+        if not (source / triplet).exists():
+            simple(source / triplet, **{"platform.json": triplet.encode()})
+        return {"triplet": triplet, "builder": builder, "source": str(source), "workdir": str(workdir)}
+
+    def release(self, *stagings: dict, platforms: Sequence[dict] = ()) -> dict:
         return {
             "environment": "jets",
             "release": "0123456789abcdef",
             "stagings": list(stagings),
+            "platforms": list(platforms),
             "julias": [staging["julia"] for staging in stagings],
         }
 
@@ -1049,6 +1058,32 @@ def test_one_architecture_of_the_host_itself_and_one_of_another_are_copied_toget
     for check_mode in (True, False):
         again = yard.assembled(planned, trees, check_mode)
         assert (again["changed"], again["releases"][0]["pending"]) == (False, False)
+
+
+def test_a_platform_without_caches_comes_with_its_release(yard):
+    triplet = "aarch64-linux-gnu"
+    staging, platform = yard.staging("x86_64", "b1"), yard.platform(triplet, "b1")
+    release = yard.release(staging, platforms=[platform])
+    assert yard.bring(release)["source"] == staging["source"]  # the very same folder
+    ready = yard.bring(release, transfer="controller")
+    source = yard.work / "incoming/releases/jets/0123456789abcdef"
+    assert (ready["source"], sorted(os.listdir(source))) == (str(source), [triplet, "x86_64"])
+    assert (source / triplet / "platform.json").read_text() == triplet
+    planned = yard.take("planned", releases=[release])
+    trees = yard.compared(planned, transfer="controller")
+    assert [tree["way"] for tree in trees] == ["arrived"] * 3
+    assert yard.assembled(planned, trees)["changed"] is False
+
+
+def test_a_platform_may_come_from_another_builder_than_the_architecture(yard):
+    triplet = "aarch64-linux-gnu"
+    release = yard.release(yard.staging("x86_64", "here"), platforms=[yard.platform(triplet, "b2")])
+    ready = yard.bring(release)
+    assert (ready["pending"], sorted(os.listdir(ready["source"]))) == (False, [triplet, "x86_64"])
+    (yard.folder / "b2/staging/jets/0123456789abcdef" / triplet / "platform.json").unlink()
+    planned = yard.take("planned", releases=[release])
+    with pytest.raises(InputError, match=f"jets 0123456789abcdef for {triplet}: builder b2 has no platform.json in"):
+        yard.compared(planned)
 
 
 def test_leftovers_beside_what_has_arrived_are_taken_out(yard):

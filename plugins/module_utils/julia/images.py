@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scisoft.julia_depots contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Native images: what a Julia makes of CPU targets on this machine, and what the images of a depot hold.
+"""Native images, and platforms: what a Julia makes of CPU targets on this machine, and what the images of a depot hold.
 
 Julia itself refuses little: it passes features that it does not know on to LLVM, takes an image for a CPU that it does
 not know as fit for every processor, and leaves out of the first target what this machine's processor lacks
@@ -40,29 +40,32 @@ ARGUMENT_SPEC = {
             "flags": {"type": "list", "elements": "str", "default": []},
         },
     },
+    "platforms": {"type": "list", "elements": "str", "default": []},
     "_bundle": {"type": "path"},
 }
 
 
 def check_targets(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Whether a Julia can compile for levels on this machine; nothing is changed.
+    """Whether a Julia can compile for levels on this machine, and knows platforms; nothing is changed.
 
     :returns: the module's result: ``julia`` and ``levels``, each with ``images`` (name, features, flags).
-    :raises InputError: all faults of all levels.
+    :raises InputError: all faults of all levels and platforms.
     :raises JuliaError: the executable is not the Julia that is asked for.
     """
     with program.unpacked(params["_bundle"]) as programs:
         julia = probe(params["julia"], programs, params["julia_version"])
-        tried: dict[str, Any] = {}
+        asked: list[str] = []
         if julia.number >= cpu.FIRST_WITH_NATIVE_CODE:
             asked = sorted({level["target"] for level in params["levels"]})
-            tried = _try(Runner(params["julia"], programs, None, TIME_LIMIT), asked)
+        runner = Runner(params["julia"], programs, None, TIME_LIMIT)
+        tried, unknown = _try(runner, asked, params["platforms"]) if asked or params["platforms"] else ({}, [])
     fault = cpu.fault_of_version(julia.number)
     faults = [f"julia: {julia.version} {fault}"] if fault else []
     here = flags_of_this_machine()
     for level in params["levels"]:
         found = _faults(level, tried.get(level["target"]), julia, here)
         faults += [f"targets: {level['level']}: {level['target']!r}: {fault}" for fault in found]
+    faults += [f"platforms: {event['error']}" for event in unknown]
     if faults:
         raise InputError(faults)
     levels = [
@@ -82,10 +85,16 @@ def flags_of_this_machine(path: str = CPUINFO) -> set[str]:
     return set()
 
 
-def _try(runner: Runner, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """By target: the ``images`` that Julia makes for it, and what it printed where it made none (``output``)."""
-    outcome = runner.run("targets.jl", {"targets": list(targets)}, {"JULIA_DEPOT_PATH": program.depot_path([""])})
-    return {event["target"]: event for event in outcome.of("target")}
+def _try(
+    runner: Runner, targets: Sequence[str], platforms: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """By target: the ``images`` that Julia makes for it, and what it printed where it made none (``output``).
+
+    Then of each platform that it does not know what it says (``error``).
+    """
+    request = {"targets": list(targets), "platforms": list(platforms)}
+    outcome = runner.run("targets.jl", request, {"JULIA_DEPOT_PATH": program.depot_path([""])})
+    return {event["target"]: event for event in outcome.of("target")}, outcome.of("refused")
 
 
 def _faults(level: Mapping[str, Any], tried: Any, julia: Installation, here: set[str]) -> list[str]:
@@ -161,7 +170,7 @@ def read_back(runner: Runner, julia: Installation, depot: str, target: str) -> l
     packages = {inside(cache["path"]): cache["package"] for cache in find_caches(depot)}
     if not packages or julia.number < cpu.FIRST_WITH_NATIVE_CODE:
         return []
-    wanted = _try(runner, [target])[target]["images"]
+    wanted = _try(runner, [target], [])[0][target]["images"]
     if not wanted:
         return []
     env = {"JULIA_DEPOT_PATH": program.depot_path([inside(depot)])}

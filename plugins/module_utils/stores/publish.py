@@ -74,6 +74,7 @@ ARGUMENT_SPEC = {
     "source": {"type": "path"},
     "architectures": {"type": "list", "elements": "str", "default": []},
     "missing": {"type": "list", "elements": "dict", "default": [], "options": MISSING_SPEC},
+    "platforms": {"type": "list", "elements": "str", "default": []},
     "julias": {"type": "list", "elements": "dict", "default": [], "options": JULIA_SPEC},
     "inputs": {"type": "dict", "default": {}},
     "activate": {"type": "bool", "default": True},
@@ -201,6 +202,14 @@ def _faults_of_source(params: Mapping[str, Any]) -> list[str]:
         faults.append(f"source: {source} holds no complete build (no <architecture>/build.json)")
     for arch in there:
         faults += [f"source: {arch}: {fault}" for fault in _faults_of_build(staged, arch)]
+    without_caches = staged.platforms()
+    faults += [
+        f"source: {source} has not all packages for the platform {triplet}"
+        for triplet in params["platforms"]
+        if triplet not in without_caches
+    ]
+    for triplet in without_caches:
+        faults += [f"source: {triplet}: {fault}" for fault in _faults_of_platform(staged, triplet)]
     without = sorted(set(there) - {julia["arch"] for julia in params["julias"]})
     faults += [f"julias: none for {arch}, whose build is in {source}" for arch in without]
     faults += [
@@ -230,6 +239,17 @@ def _faults_of_build(staged: Release, arch: str) -> list[str]:
             faults.append(f"level {level['name']} is missing")
         if level.get("check", {}).get("compiled") != []:
             faults.append(f"level {level['name']} was not checked")
+    return faults
+
+
+def _faults_of_platform(staged: Release, triplet: str) -> list[str]:
+    faults = []
+    if os.path.exists(os.path.join(staged.common(triplet), INCOMPLETE)):
+        faults.append("the packages were not installed to the end")
+    if not os.path.isdir(staged.project(triplet)):
+        faults.append("the environment is missing")
+    if (read_json(staged.platform(triplet)) or {}).get("triplet") != triplet:
+        faults.append("its platform.json is not about it")
     return faults
 
 
@@ -290,7 +310,12 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
     templates = _templates(params["_bundle"])
     try:
         files = activation.render(
-            templates, release=path, root=store.layout.root, environment=environment, version=version
+            templates,
+            release=path,
+            root=store.layout.root,
+            environment=environment,
+            version=version,
+            platforms=staged.platforms(),
         )
     except ValueError as error:
         raise InputError(str(error).splitlines()) from error
@@ -313,6 +338,7 @@ def _finish_release(params: Mapping[str, Any], store: Store, folder: str) -> Non
             "inputs": params["inputs"],
             "architectures": {arch: read_json(staged.build(arch)) for arch in staged.architectures()},
             "missing": params["missing"],
+            "platforms": {triplet: read_json(staged.platform(triplet)) for triplet in staged.platforms()},
             "size": _size(params["source"], files).as_dict(),
         },
     )

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From what builders staged to folders that can be published here: what the module ``depot_incoming`` does.
 
-A *tree* is one architecture of a staged release, or a Julia. It is a mapping with ``id``, ``label`` (for people),
-``builder``, ``path`` and ``workdir`` (both on the builder), ``requires`` (what must be in it), and later ``way``,
-``place`` (where it is or will be on this machine) and ``size`` in bytes.
+A *tree* is one architecture of a staged release, a platform without caches of one, or a Julia. It is a mapping with
+``id``, ``label`` (for people), ``builder``, ``path`` and ``workdir`` (both on the builder), ``requires`` (what must be
+in it), and later ``way``, ``place`` (where it is or will be on this machine) and ``size`` in bytes.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ def _planned(params: Mapping[str, Any], incoming: Incoming, _check_mode: bool) -
             releases.append(dict(given, stored=True, source=stored.path, julias=julias))
             continue
         releases.append(dict(given, stored=False))
-        for staging in given["stagings"]:
+        for staging in [*given["stagings"], *given.get("platforms", ())]:
             found = [_release_tree(given, staging)]
-            if not _in_store(layout, staging["julia"], faults):
+            if "julia" in staging and not _in_store(layout, staging["julia"], faults):
                 found.append(_julia_tree(staging))
             for tree in found:
                 incoming.whole(tree["id"])
@@ -122,18 +122,24 @@ def _planned(params: Mapping[str, Any], incoming: Incoming, _check_mode: bool) -
 
 def _release_tree(release: Mapping[str, Any], staging: Mapping[str, Any]) -> dict[str, Any]:
     staged = Release(staging["source"], release["environment"])
-    build = staged.build(staging["arch"])
+    name = _name(staging)
+    record = staged.build(name) if "arch" in staging else staged.platform(name)
     return {
-        "id": _release_id(release, staging["arch"]),
-        "label": f"{release['environment']} {release['release']} for {staging['arch']}",
-        "path": staged.arch(staging["arch"]),
+        "id": _release_id(release, name),
+        "label": f"{release['environment']} {release['release']} for {name}",
+        "path": staged.arch(name),
         "workdir": staging["workdir"],
-        "requires": os.path.basename(build),
+        "requires": os.path.basename(record),
     }
 
 
-def _release_id(release: Mapping[str, Any], arch: str) -> str:
-    return f"releases/{release['environment']}/{release['release']}/{arch}"
+def _name(staging: Mapping[str, Any]) -> str:
+    """The folder below a release: that of an architecture, or of a platform without caches."""
+    return staging["arch"] if "arch" in staging else staging["triplet"]
+
+
+def _release_id(release: Mapping[str, Any], name: str) -> str:
+    return f"releases/{release['environment']}/{release['release']}/{name}"
 
 
 def _julia_tree(staging: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,7 +295,8 @@ def _assembled(params: Mapping[str, Any], incoming: Incoming, check_mode: bool) 
         if release["stored"]:
             releases.append(dict(release, pending=False))
             continue
-        places = {one["arch"]: params["places"][_release_id(release, one["arch"])] for one in release["stagings"]}
+        parts = [_name(staging) for staging in [*release["stagings"], *release.get("platforms", ())]]
+        places = {name: params["places"][_release_id(release, name)] for name in parts}
         julias = [
             dict(one, prefix=params["places"].get(_julia_id(one), layout.julia(one["version"], one["arch"])))
             for one in release["julias"]
@@ -309,17 +316,17 @@ def _together(places: Mapping[str, str]) -> str:
     """The folder in which these lie together, by their names and with nothing beside; empty where there is none."""
     parents = {os.path.dirname(place) for place in places.values()}
     parent = parents.pop()
-    named = all(os.path.basename(place) == arch for arch, place in places.items())
+    named = all(os.path.basename(place) == name for name, place in places.items())
     return parent if named and not parents and names(parent) == sorted(places) else ""
 
 
 def _assemble(
     release: Mapping[str, Any], places: Mapping[str, str], incoming: Incoming, check_mode: bool
 ) -> list[dict[str, str]]:
-    """Bring the architectures of a release together; what was done, or would be."""
+    """Bring architectures and platforms of a release together; what was done, or would be."""
     actions = []
-    for arch, place in places.items():
-        tree = _release_id(release, arch)
+    for part, place in places.items():
+        tree = _release_id(release, part)
         if place == incoming.whole(tree) or incoming.is_whole(tree, scan(place).digest):
             continue
         if not check_mode:
