@@ -268,6 +268,27 @@ def test_a_stranger_who_came_after_a_death_is_left_alone(server: Server, reposit
     ownership.forget(repository)
 
 
+def test_a_publish_that_died_just_after_signing_is_recovered_though_its_mounts_went(
+    server: Server, repository: Repository
+) -> None:
+    needs_overlay(server)
+    settings = Path(repository.spool, "client.local")
+    before_signing = settings.read_text()
+    with ownership.exclusive(repository, 0, "publish"):
+        session.open_transaction(repository)
+        write(server, "signed", str(time.time()))
+        session.publish(repository)
+    with dead_owner(server, repository):
+        pass
+    settings.write_text(before_signing)
+    for mount in (repository.mount, repository.read_only):
+        subprocess.run(["umount", "--lazy", mount], check=True)
+    with ownership.exclusive(repository, 0, "recover") as recovered:
+        assert [entry["status"] for entry in recovered] == ["aborted"]
+    assert (server.path / "signed").exists()
+    assert_fine(server)
+
+
 def test_a_lost_mount_is_mounted(server: Server, repository: Repository) -> None:
     needs_overlay(server)
     subprocess.run(["umount", server.path], check=True)

@@ -116,22 +116,24 @@ def abort(repository: Repository, wait: float = 60) -> None:
     :param wait: seconds to wait for what others have open below the mount, after a first try.
     :raises ServerError: the repository is still not as it was before; the message names who hinders it.
     """
-    first = _try_abort(repository)
-    if first is None:
+    if _try_abort(repository) is None:
         return
-    left = descriptors.until_closed(repository.mount, wait)
-    if os.geteuid() == 0:
-        for path in (repository.mount, repository.read_only):
-            process.run(["umount", "--lazy", path], server.environment())
-    last = _try_abort(repository)
-    if last is None:
-        return
-    hindered = f"; open there: {descriptors.named(left)}" if left else ""
-    raise ServerError(
-        f"repository: {repository.name}: its transaction could not be aborted: {server.said(last)}{hindered}. "
-        f"Put it right with `{server.PROGRAM} abort -f {repository.name}`",
-        **last.details(),
-    )
+    if os.path.exists(repository.transaction_lock):
+        left = descriptors.until_closed(repository.mount, wait)
+        if os.geteuid() == 0:
+            for path in (repository.mount, repository.read_only):
+                process.run(["umount", "--lazy", path], server.environment())
+        last = _try_abort(repository)
+        if last is None:
+            return
+        if os.path.exists(repository.transaction_lock):
+            hindered = f"; open there: {descriptors.named(left)}" if left else ""
+            raise ServerError(
+                f"repository: {repository.name}: its transaction could not be aborted: {server.said(last)}{hindered}. "
+                f"Put it right with `{server.PROGRAM} abort -f {repository.name}`",
+                **last.details(),
+            )
+    mount(repository)  # an abort mounts the revision before, where a publish died between signing and saying so
 
 
 def _try_abort(repository: Repository) -> process.Completed | None:
@@ -146,14 +148,14 @@ def is_closed(repository: Repository) -> bool:
 
 
 def mount(repository: Repository) -> None:
-    """Mount a repository again whose mounts are lost, as after a reboot.
+    """Mount a repository again whose mounts are lost, as after a reboot, or not those of the newest revision.
 
     :raises ServerError: it cannot be.
     """
     completed = server.run(["mount", repository.name])
     if not is_closed(repository):
         raise ServerError(
-            f"repository: {repository.name}: {repository.mount} is not mounted, and `{server.PROGRAM} mount` does not "
-            f"help: {server.said(completed)}",
+            f"repository: {repository.name}: {repository.mount} is not mounted as published, and `{server.PROGRAM} "
+            f"mount` does not help: {server.said(completed)}",
             **completed.details(),
         )
