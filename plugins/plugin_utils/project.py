@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.instantiate import PROJECT_FILES
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.targets import version_text
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import preferences as prefs
 
 FIRST_WITH_VERSIONED_LOCKS = (1, 10, 8)  # Manifest-v1.10.toml
@@ -322,9 +323,9 @@ def _find_lock(project: Project, sharing: Sequence[tuple], renew: bool) -> None:
     version = project.version
     folder = next((f for f in (project.lock_folder, project.source) if _lock_name(f, version)), None)
     prefix = "Julia" if project.name == PROJECT_FILES[0] else ""
-    series = _text(version[:2])
+    series = version_text(version[:2])
     plain, own = f"{prefix}Manifest.toml", f"{prefix}Manifest-v{series}.toml"
-    others = {_text(other[:2]): other for other in sharing if other[:2] != version[:2]}
+    others = {version_text(other[:2]): other for other in sharing if other[:2] != version[:2]}
     if folder is None:
         name = own if others and version >= FIRST_WITH_VERSIONED_LOCKS else plain
         project.lock_path = os.path.join(project.lock_folder, name)
@@ -365,32 +366,29 @@ def _lock_name(source: str, version: tuple) -> str | None:
     return next((name for name in candidates if os.path.isfile(os.path.join(source, name))), None)
 
 
-def _text(version: Sequence[int]) -> str:
-    return ".".join(str(number) for number in version)
-
-
 def _faults_of_sharing(project: Project, name: str, others: Mapping[str, tuple]) -> list[str]:
     """Before 1.10.8 Julia reads one name alone, so two such versions cannot share a folder."""
     path = os.path.join(project.lock_folder, name)
     old = sorted(other for other in others.values() if other < FIRST_WITH_VERSIONED_LOCKS)
     if old:
         return [
-            f"{project.source} is the project of environments with Julia {_text(project.version)} and "
-            f"{_text(old[0])}, which both read {path}; give each of them a folder of its own"
+            f"{project.source} is the project of environments with Julia {version_text(project.version)} and "
+            f"{version_text(old[0])}, which both read {path}; give each of them a folder of its own"
         ]
     newer = sorted(others.values())
     if newer and os.path.isfile(path):
+        first = version_text(newer[0])
         return [
-            f"{path} is the lock of an environment with Julia {_text(newer[0])}, and Julia {_text(project.version)} "
-            f"reads no other name; rename it to {name[: -len('.toml')]}-v{_text(newer[0][:2])}.toml, which "
-            f"Julia {_text(newer[0])} reads as well"
+            f"{path} is the lock of an environment with Julia {first}, and Julia {version_text(project.version)} reads "
+            f"no other name; rename it to {name[: -len('.toml')]}-v{version_text(newer[0][:2])}.toml, which Julia "
+            f"{first} reads as well"
         ]
     return []
 
 
 def _faults_of_age(project: Project, lock: dict[str, Any]) -> list[str]:
     """Whether a lock is that of another Julia."""
-    asked = _text(project.version)
+    asked = version_text(project.version)
     resolved = lock.get("julia_version")
     if resolved is not None and not asked.startswith(".".join(str(resolved).split(".")[:2]) + "."):
         return [f"{project.lock} was resolved by Julia {resolved}, but the environment has julia: {asked}; {REMEDY}"]
@@ -530,7 +528,7 @@ def with_preferences(
     :param site: those of all environments; of packages that are not in this one they do not count.
     :returns: the project; the preferences of the site that count; what is wrong with them.
     """
-    version = _text(project.version)
+    version = version_text(project.version)
     if project.version < FIRST_WITH_PREFERENCES:
         fault = f"Julia {version} has no preferences, which came with 1.6; take them out, or name a newer Julia"
         return project, {}, [fault] if own else []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import sandbox as sandboxes
@@ -32,6 +33,19 @@ def julia_spec() -> dict[str, Any]:
 def lock_spec() -> dict[str, Any]:
     """Of every module that writes to a depot; documented in the fragment ``lock``."""
     return {"lock_timeout": {"type": "int", "default": 600}}
+
+
+def faults_of_folders(**options: Sequence[str]) -> list[str]:
+    """What options name that is no folder on this machine.
+
+    :param options: by the option the paths that it gives.
+    """
+    return [
+        f"{name}: {path} is not a folder on this machine"
+        for name, paths in options.items()
+        for path in paths
+        if not os.path.isdir(path)
+    ]
 
 
 def enclosed(

@@ -96,22 +96,27 @@ def find_caches(depot: str) -> Iterator[dict[str, Any]]:
                 path = os.path.join(folder, version, package, name)
                 if not name.endswith(".ji"):
                     continue
-                image = path[: -len(".ji")] + ".so"
-                native = os.path.isfile(image)
+                files = cache_files(path)
                 yield {
                     "package": package,
                     "julia": version[1:],
                     "path": path,
-                    "native": native,
-                    "bytes": os.stat(path).st_size + (os.stat(image).st_size if native else 0),
+                    "native": len(files) > 1,
+                    "bytes": sum(os.stat(file).st_size for file in files),
                 }
+
+
+def cache_files(path: str) -> list[str]:
+    """The files of a cache: its ``.ji``, and the native image where there is one."""
+    image = path[: -len(".ji")] + ".so"
+    return [path, image] if os.path.isfile(image) else [path]
 
 
 def _add_targets(runner: Runner, depot: str, caches: list[dict[str, Any]]) -> None:
     if not caches:
         return
-    request = {"caches": [cache["path"] for cache in caches]}
-    outcome = runner.run("caches.jl", request, {"JULIA_DEPOT_PATH": program.depot_path([depot])})
+    request = {"targets": [], "caches": [cache["path"] for cache in caches], "platforms": []}
+    outcome = runner.run("images.jl", request, {"JULIA_DEPOT_PATH": program.depot_path([depot])})
     read = {event["path"]: event for event in outcome.of("cache")}
     for cache in caches:
         cache["targets"] = read[cache["path"]]["targets"]

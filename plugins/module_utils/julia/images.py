@@ -20,7 +20,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.install
     Installation,
     probe,
 )
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Runner
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Outcome, Runner
 
 TIME_LIMIT = 600
 CPUINFO = "/proc/cpuinfo"
@@ -58,14 +58,17 @@ def check_targets(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any
         if julia.number >= cpu.FIRST_WITH_NATIVE_CODE:
             asked = sorted({level["target"] for level in params["levels"]})
         runner = Runner(params["julia"], programs, None, TIME_LIMIT)
-        tried, unknown = _try(runner, asked, params["platforms"]) if asked or params["platforms"] else ({}, [])
+        outcome = Outcome()
+        if asked or params["platforms"]:
+            outcome = tell(runner, [""], targets=asked, platforms=params["platforms"])
+    tried = _by_target(outcome)
     fault = cpu.fault_of_version(julia.number)
     faults = [f"julia: {julia.version} {fault}"] if fault else []
     here = flags_of_this_machine()
     for level in params["levels"]:
         found = _faults(level, tried.get(level["target"]), julia, here)
         faults += [f"targets: {level['level']}: {level['target']!r}: {fault}" for fault in found]
-    faults += [f"platforms: {event['error']}" for event in unknown]
+    faults += [f"platforms: {event['error']}" for event in outcome.of("refused")]
     if faults:
         raise InputError(faults)
     levels = [
@@ -85,16 +88,25 @@ def flags_of_this_machine(path: str = CPUINFO) -> set[str]:
     return set()
 
 
-def _try(
-    runner: Runner, targets: Sequence[str], platforms: Sequence[str]
-) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """By target: the ``images`` that Julia makes for it, and what it printed where it made none (``output``).
+def tell(
+    runner: Runner,
+    depots: Sequence[str],
+    targets: Sequence[str] = (),
+    caches: Sequence[str] = (),
+    platforms: Sequence[str] = (),
+) -> Outcome:
+    """Ask a Julia about CPU targets, caches and platforms at one start.
 
-    Then of each platform that it does not know what it says (``error``).
+    :returns: events ``target``: the ``images`` that Julia makes for it, and what it printed where it made none
+        (``output``); ``cache``: its ``targets`` and ``images``; ``refused``, for each platform that it does not know,
+        what it says (``error``).
     """
-    request = {"targets": list(targets), "platforms": list(platforms)}
-    outcome = runner.run("targets.jl", request, {"JULIA_DEPOT_PATH": program.depot_path([""])})
-    return {event["target"]: event for event in outcome.of("target")}, outcome.of("refused")
+    request = {"targets": list(targets), "caches": list(caches), "platforms": list(platforms)}
+    return runner.run("images.jl", request, {"JULIA_DEPOT_PATH": program.depot_path(depots)})
+
+
+def _by_target(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    return {event["target"]: event for event in outcome.of("target")}
 
 
 def _faults(level: Mapping[str, Any], tried: Any, julia: Installation, here: set[str]) -> list[str]:
@@ -170,11 +182,11 @@ def read_back(runner: Runner, julia: Installation, depot: str, target: str) -> l
     packages = {inside(cache["path"]): cache["package"] for cache in find_caches(depot)}
     if not packages or julia.number < cpu.FIRST_WITH_NATIVE_CODE:
         return []
-    wanted = _try(runner, [target], [])[0][target]["images"]
+    outcome = tell(runner, [inside(depot)], targets=[target], caches=list(packages))
+    wanted = _by_target(outcome)[target]["images"]
     if not wanted:
         return []
-    env = {"JULIA_DEPOT_PATH": program.depot_path([inside(depot)])}
-    events = runner.run("caches.jl", {"caches": list(packages)}, env).of("cache")
+    events = outcome.of("cache")
     wrong = [
         dict(package=packages[event["path"]], **_difference(wanted, event["images"]))
         for event in events

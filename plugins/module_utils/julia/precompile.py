@@ -103,11 +103,7 @@ def _seeds(params: Mapping[str, Any], julia: Installation) -> list[Mapping[str, 
 
 
 def _validate(params: Mapping[str, Any]) -> None:
-    faults = [
-        f"{name}: {path} is not a folder on this machine"
-        for name, path in [("project", params["project"])] + [("package_depots", p) for p in params["package_depots"]]
-        if not os.path.isdir(path)
-    ]
+    faults = arguments.faults_of_folders(project=[params["project"]], package_depots=params["package_depots"])
     if params["tasks"] is not None and params["tasks"] < 1:
         faults.append(f"tasks: {params['tasks']} is less than one")
     if faults:

@@ -15,16 +15,16 @@ import os
 import shutil
 import struct
 from dataclasses import asdict, dataclass, field
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import process, trees
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.depot import cache_files, find_caches
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import read_json, write_json
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
 
 FIRST_RELOCATABLE = (1, 11, 2)
 MARK = ".seeded"  # in a depot from before the first cache is taken until those that are not used are dropped
-IMAGE_ENDINGS = (".ji", ".so")
 MAX_TEXT = 65536  # bytes of a text in a cache that may be a path
 # Paths that are in many caches and of which nothing is read once a package is loaded: the place of a documented source
 # file, and that of an artifact file, whose content is in the cache as well (stdlib/Artifacts, `@artifact_str`).
@@ -65,37 +65,20 @@ def take(depot: str, seeds: Sequence[Mapping[str, str]]) -> Taken:
         pass
     for seed in seeds:
         below = os.fsencode(seed["built_below"] or os.path.dirname(seed["depot"].rstrip("/")))
-        for folder in _package_folders(seed["depot"]):
-            chosen = []
-            for cache in _caches(os.path.join(seed["depot"], folder)):
-                text = next(filter(None, (baked_path(path, below) for path in cache)), None)
-                if text is None:
-                    chosen += cache
-                else:
-                    taken.refused[os.path.basename(folder)] = f"holds the path {os.fsdecode(text)}"
+        for cache in find_caches(seed["depot"]):
+            files = cache_files(cache["path"])
+            text = next(filter(None, (baked_path(path, below) for path in files)), None)
+            if text is not None:
+                taken.refused[cache["package"]] = f"holds the path {os.fsdecode(text)}"
+                continue
+            folder = os.path.relpath(os.path.dirname(cache["path"]), seed["depot"])
             place = os.path.join(depot, folder)
-            chosen = [path for path in chosen if not os.path.exists(os.path.join(place, os.path.basename(path)))]
+            chosen = [path for path in files if not os.path.exists(os.path.join(place, os.path.basename(path)))]
             if chosen:
                 _copy(chosen, place)
                 taken.files += [os.path.join(folder, os.path.basename(path)) for path in chosen]
     write_json(mark, asdict(taken))
     return taken
-
-
-def _package_folders(depot: str) -> Iterator[str]:
-    """``compiled/<x.y>/<package>``, relative to the depot."""
-    for version in trees.names(os.path.join(depot, "compiled")):
-        for package in trees.names(os.path.join(depot, "compiled", version)):
-            yield os.path.join("compiled", version, package)
-
-
-def _caches(folder: str) -> Iterator[list[str]]:
-    """The files of each cache in the folder of a package."""
-    names = trees.names(folder)
-    for name in names:
-        if name.endswith(".ji"):
-            files = [name[: -len(".ji")] + ending for ending in IMAGE_ENDINGS]
-            yield [os.path.join(folder, file) for file in files if file in names]
 
 
 def _copy(files: Iterable[str], folder: str) -> None:

@@ -32,18 +32,12 @@ def slim(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         what earlier runs removed).
     """
     os.umask(0o022)
-    faults = [
-        f"{name}: {path} is not a folder on this machine"
-        for name, path in [
-            ("project", params["project"]),
-            ("depot", params["depot"]),
-            *(("cache_depots", path) for path in params["cache_depots"]),
-        ]
-        if not os.path.isdir(path)
-    ]
+    depot = params["depot"]
+    faults = arguments.faults_of_folders(
+        project=[params["project"]], depot=[depot], cache_depots=params["cache_depots"]
+    )
     if faults:
         raise InputError(faults)
-    depot = params["depot"]
     with program.unpacked(params["_bundle"]) as programs, folder_lock(depot, params["lock_timeout"]):
         julia = probe(params["julia"], programs, params["julia_version"])
         runner = arguments.enclosed(

@@ -2,15 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Tells what this Julia makes of CPU targets on this machine: a package without content is compiled for each, as any
-# other would be, and its image is read. Julia refuses a few wrong targets and takes all others as they are.
+# Tells what native images hold: those of caches, and those that this Julia makes of CPU targets on this machine. For
+# that a package without content is compiled for each target, as any other would be. Julia refuses a few wrong targets
+# and takes all others as they are.
 #
 # And it tells which platforms this Julia does not know.
 #
-# Request: targets (values of JULIA_CPU_TARGET), platforms (triplets), scratch (folder).
-# Events: target(target, images, output), refused(error) for a platform, done. Images are those of
-# `Compat.image_targets`; where Julia refused, there are none, and output is what it printed. Up to 1.9 there is nothing
-# to tell, and images are empty as well.
+# Request: targets (values of JULIA_CPU_TARGET), caches (paths of .ji files), platforms (triplets), scratch (folder).
+# Events: target(target, images, output), cache(path, targets, images, error), refused(error) for a platform, done.
+# Images are those of `Compat.image_targets`; where Julia refused, there are none, and output is what it printed. Up to
+# 1.9 there is nothing to tell, and images are empty as well. The targets of a cache are the names alone.
 
 include("compat.jl")
 include("report.jl")
@@ -40,6 +41,15 @@ function try_target(target, folder)
     end
 end
 
+function tell_cache(path)
+    try
+        images = Compat.image_targets(path)
+        emit(:cache, path=path, targets=[image.name for image in images], images=images, error="")
+    catch err
+        emit(:cache, path=path, targets=String[], images=String[], error=sprint(showerror, err))
+    end
+end
+
 function main()
     request = read_request()
     for (number, target) in enumerate(request["targets"])
@@ -47,6 +57,7 @@ function main()
         outcome = try_target(target, folder)
         emit(:target, target=target, images=outcome.images, output=outcome.output)
     end
+    foreach(tell_cache, request["caches"])
     foreach(Platforms.asked, request["platforms"])
     emit(:done)
 end
