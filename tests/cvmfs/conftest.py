@@ -10,6 +10,7 @@ import http.server
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def _nothing_left_behind() -> Iterator[None]:
     remove_abandoned()
 
 
-def _parameters() -> list:
+def kinds() -> list:
+    """Every kind of server as a parameter of a fixture; those that are not to be had are skipped."""
     parameters = []
     for kind in KINDS:
         reason = kind.unavailable()
@@ -55,10 +57,17 @@ def _parameters() -> list:
     return parameters
 
 
-@pytest.fixture(scope="session", params=_parameters())
+@pytest.fixture(scope="session", params=kinds())
 def shared_server(request: pytest.FixtureRequest, _nothing_left_behind: None) -> Iterator[Server]:
-    """A repository of each kind of server, for all tests."""
-    server = request.param()
+    """A repository of each kind of server, for all tests that leave little in it."""
+    with made(request.param) as server:
+        yield server
+
+
+@contextmanager
+def made(kind: type[Server]) -> Iterator[Server]:
+    """A fresh repository."""
+    server = kind()
     try:
         server.create()
         server.configure("CVMFS_FORCE_REMOUNT_WARNING=false")

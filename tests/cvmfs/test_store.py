@@ -23,7 +23,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError, InputError, StoreError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores import cvmfs
-from tests.cvmfs.conftest import IDLE
+from tests.cvmfs.conftest import IDLE, kinds, made
 from tests.cvmfs.servers import MOUNTS, Server
 from tests.releases import ARCH, VERSION, A, B, C, Site, statuses, whole
 
@@ -61,6 +61,13 @@ class CvmfsSite(Site):
     def state(self) -> tuple:
         held = cvmfs.CvmfsStore(self.repository, str(self.root), cvmfs.transaction.Options()).held("jets")
         return held.current, held.previous, sorted(held.ids)
+
+
+@pytest.fixture(scope="module", params=kinds())
+def shared_server(request: pytest.FixtureRequest, _nothing_left_behind: None) -> Iterator[Server]:
+    """A repository of each kind of server, for these tests alone: the emulation copies all that is in it, each time."""
+    with made(request.param) as server:
+        yield server
 
 
 @pytest.fixture
