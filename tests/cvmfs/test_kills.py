@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
+from tests.cvmfs.conftest import made
 from tests.cvmfs.servers import Emulated, Real, Server
 from tests.cvmfs.test_client import Client, no_namespace, no_real_client
 from tests.cvmfs.test_store import CvmfsSite, assert_fine
@@ -172,13 +173,8 @@ def server(request: pytest.FixtureRequest, _nothing_left_behind: None) -> Iterat
     reason = request.param.unavailable() or no_namespace() or (no_real_client() if request.param is Real else "")
     if reason:
         pytest.skip(reason)
-    server = request.param()
-    try:
-        server.create()
-        server.configure("CVMFS_FORCE_REMOUNT_WARNING=false")
+    with made(request.param) as server:
         yield server
-    finally:
-        server.destroy()
 
 
 class Looker:

@@ -11,7 +11,8 @@ from typing import Any, Iterator, Mapping
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import program
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import images, program
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.caches import find_caches
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import probe
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Runner
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import names
@@ -87,36 +88,10 @@ def _project_version(folder: str) -> str | None:
     return None
 
 
-def find_caches(depot: str) -> Iterator[dict[str, Any]]:
-    """``compiled/v<x.y>/<package>/<slug>.ji``, with the native image beside it from Julia 1.9 on."""
-    folder = os.path.join(depot, "compiled")
-    for version in names(folder):
-        for package in names(os.path.join(folder, version)):
-            for name in names(os.path.join(folder, version, package)):
-                path = os.path.join(folder, version, package, name)
-                if not name.endswith(".ji"):
-                    continue
-                files = cache_files(path)
-                yield {
-                    "package": package,
-                    "julia": version[1:],
-                    "path": path,
-                    "native": len(files) > 1,
-                    "bytes": sum(os.stat(file).st_size for file in files),
-                }
-
-
-def cache_files(path: str) -> list[str]:
-    """The files of a cache: its ``.ji``, and the native image where there is one."""
-    image = path[: -len(".ji")] + ".so"
-    return [path, image] if os.path.isfile(image) else [path]
-
-
 def _add_targets(runner: Runner, depot: str, caches: list[dict[str, Any]]) -> None:
     if not caches:
         return
-    request = {"targets": [], "caches": [cache["path"] for cache in caches], "platforms": []}
-    outcome = runner.run("images.jl", request, {"JULIA_DEPOT_PATH": program.depot_path([depot])})
+    outcome = images.tell(runner, [depot], caches=[cache["path"] for cache in caches])
     read = {event["path"]: event for event in outcome.of("cache")}
     for cache in caches:
         cache["targets"] = read[cache["path"]]["targets"]

@@ -15,7 +15,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import targets as cpu
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import program
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.depot import find_caches
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.caches import find_caches
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import (
     Installation,
     probe,

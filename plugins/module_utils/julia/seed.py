@@ -19,7 +19,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.depot import cache_files, find_caches
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.caches import cache_files, find_caches
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import read_json, write_json
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
 
