@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-cvmfs test-cvmfs-roles lint bench lock clean
+.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-others test-cvmfs test-cvmfs-roles lint bench lock clean
 
 # Where quickstart puts everything, and further arguments of its ansible-playbook or of bench.
 QUICKSTART_ROOT ?= .quickstart
@@ -41,7 +41,8 @@ test-julia: ## Run the tests of the Julia programs
 test-sanity: ## Run ansible-test sanity
 test-integration: ## Run the integration targets
 test-site: ## Run the tests of whole playbooks
-test-unit test-julia test-sanity test-integration test-site:
+test-others: ## Run the tests of how others run the collection: AWX, larger sites, the report in a browser
+test-unit test-julia test-sanity test-integration test-site test-others:
 	@scripts/bootstrap test
 	@$(BIN)/python scripts/test $(@:test-%=%)
 

@@ -21,7 +21,7 @@ import yaml
 from tests import aarch64
 from tests.conftest import found_julias, version_of
 
-from .conftest import Site
+from tests.sites import Site
 
 PACKAGES = {
     "Inner": ("31a3e0b2-0cc8-46a4-8f6c-3a4b3a2d5b01", {}, "where() = Sys.ARCH"),

@@ -17,7 +17,7 @@ import pytest
 
 from tests.pkgserver import Fault, PackageServer, PackageWorld
 
-from .conftest import Site
+from tests.sites import Site
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from .conftest import kill_tree, reading, wait_for_line
+from tests.sites import kill_tree, reading, wait_for_line
 
 # The task that runs when the blow comes, and how many seconds later it comes.
 WHILE_BUILDING = [

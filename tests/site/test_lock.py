@@ -14,7 +14,7 @@ import pytest
 
 from tests.pkgserver import PackageServer, PackageWorld, uuid_of
 
-from .conftest import Site
+from tests.sites import Site
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import yaml
 
 from tests.pkgserver import PackageServer, PackageWorld
 
-from .conftest import Site
+from tests.sites import Site
 
 ARCH = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())
 OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}.get(ARCH, "x86_64")

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.seed import FIRST_RELOCATABLE
 
-from .conftest import Site
+from tests.sites import Site
 
 
 def levels(site: Site) -> list[dict]:
