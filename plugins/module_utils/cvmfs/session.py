@@ -116,24 +116,22 @@ def abort(repository: Repository, wait: float = 60) -> None:
     :param wait: seconds to wait for what others have open below the mount, after a first try.
     :raises ServerError: the repository is still not as it was before; the message names who hinders it.
     """
-    if _try_abort(repository) is None:
-        return
-    if os.path.exists(repository.transaction_lock):
+    last = _try_abort(repository)
+    if last is not None and os.path.exists(repository.transaction_lock):
         left = descriptors.until_closed(repository.mount, wait)
         if os.geteuid() == 0:
             for path in (repository.mount, repository.read_only):
                 process.run(["umount", "--lazy", path], server.environment())
         last = _try_abort(repository)
-        if last is None:
-            return
-        if os.path.exists(repository.transaction_lock):
+        if last is not None and os.path.exists(repository.transaction_lock):
             hindered = f"; open there: {descriptors.named(left)}" if left else ""
             raise ServerError(
                 f"repository: {repository.name}: its transaction could not be aborted: {server.said(last)}{hindered}. "
                 f"Put it right with `{server.PROGRAM} abort -f {repository.name}`",
                 **last.details(),
             )
-    mount(repository)  # an abort mounts the revision before, where a publish died between signing and saying so
+    if last is not None:
+        mount(repository)  # an abort mounts the revision before, where a publish died between signing and saying so
 
 
 def _try_abort(repository: Repository) -> process.Completed | None:
