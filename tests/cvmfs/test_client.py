@@ -330,6 +330,17 @@ def test_a_static_mount(client):
 
 
 @once
+def test_the_user_of_the_client_is_made_where_no_package_did(client):
+    client.sh("userdel cvmfs")
+    assert "Make the user of the client" in client.play(cvmfs_client_mount="static").changed
+    assert client.sh("getent passwd cvmfs").startswith("cvmfs:")
+    assert client.is_mounted
+    again = client.play(cvmfs_client_mount="static")
+    assert again.ok, again.text
+    assert again.changed == []
+
+
+@once
 def test_autofs(client):
     planned = client.play("--check")
     assert planned.ok, planned.text
