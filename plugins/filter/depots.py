@@ -48,4 +48,5 @@ class FilterModule:
             "release_path": _explained(plan.release_path),
             "staged_paths": _explained(plan.staged_paths),
             "store_root": _explained(store_root),
+            "words": _explained(plan.words),
         }
