@@ -12,8 +12,8 @@ short_description: Measure how long users of a node wait for Julia, without and 
 description:
   - Starts C(julia -e <workload>) as a user of the node would, several times, and tells the wall time of these whole
     processes.
-  - V(nothing) is the first start with an empty depot of one's own, in which all is compiled on first use, and V(private)
-    each later start with it. They are the node's own, and the same for all levels.
+  - V(nothing) is the first start with an empty depot of one's own, in which all is compiled on first use, and
+    V(private) each later start with it. They are the node's own, and the same for all levels.
   - V(published_cold) and V(published_warm) are starts with the release, by a user whose own depot is empty; cold, after
     the node has forgotten all that it has read.
   - It changes nothing. What it needs lies in one temporary folder, and goes with it.

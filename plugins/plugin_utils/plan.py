@@ -574,7 +574,7 @@ def _not_staged(release: Mapping[str, Any], stagings: Sequence[Mapping[str, Any]
 
 
 def words(given: Any) -> Any:
-    """A list as it is, and words between commas or spaces as a list: what a survey can give, which knows only strings."""
+    """A list as it is, and of words between commas or spaces a list: a survey knows only strings."""
     return re.findall(r"[^,\s]+", given) if isinstance(given, str) else given
 
 

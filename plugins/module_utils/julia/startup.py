@@ -288,9 +288,7 @@ def _depots(times: int) -> list[str]:
     return [f"private{number}" for number in range(times)]
 
 
-def _measure_published(
-    stopwatch: Stopwatch, params: Mapping[str, Any], level: str
-) -> tuple[dict[str, Any], str]:
+def _measure_published(stopwatch: Stopwatch, params: Mapping[str, Any], level: str) -> tuple[dict[str, Any], str]:
     """What the node does with the release at one level; with it why there is no :data:`COLD`, if that was asked for."""
     measured: dict[str, Any] = {}
     reason = ""
