@@ -53,7 +53,9 @@ class ActionModule(ActionBase):
         except DepotError as error:
             return {**result, **error.result(), "failed": True}
         except OSError as error:
-            message = f"folder: {error.filename or folder}: {error.strerror or error}; choose another depot_report_folder"
+            message = (
+                f"folder: {error.filename or folder}: {error.strerror or error}; choose another depot_report_folder"
+            )
             return {**result, "failed": True, "msg": message}
         changed = [file for file in planned if file.changed]
         result.update(
@@ -65,7 +67,12 @@ class ActionModule(ActionBase):
         )
         if self._task.diff:
             result["diff"] = [
-                {"before_header": file.path, "after_header": file.path, "before": file.before or "", "after": file.after}
+                {
+                    "before_header": file.path,
+                    "after_header": file.path,
+                    "before": file.before or "",
+                    "after": file.after,
+                }
                 for file in changed
                 if file.path.endswith(files.DOCUMENT)
             ]

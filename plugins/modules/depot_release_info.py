@@ -106,7 +106,8 @@ environments:
       description: The same of the previous release.
       type: dict
     locks:
-      description: The texts of the locks of the current (C(after)) and the previous release (C(before)), where they differ.
+      description:
+        - The texts of the locks of the current (C(after)) and the previous release (C(before)), where they differ.
       type: dict
 """
 

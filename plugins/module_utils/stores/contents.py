@@ -35,8 +35,8 @@ LEVEL_KEYS = ("name", "target", "totals", "size", "check", "rebuilt")
 def info(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """What a store holds, environment by environment.
 
-    :returns: the module's result: ``root``, and ``environments``, each with ``current``, ``previous``, ``releases``, the
-        records of the current and the previous release, and their locks where these differ.
+    :returns: the module's result: ``root``, and ``environments``, each with ``current``, ``previous``, ``releases``,
+        the records of the current and the previous release, and their locks where these differ.
     :raises InputError: there is no such store, or a name is none.
     """
     given = {key: value for key, value in params["store"].items() if value is not None}

@@ -70,7 +70,9 @@ def _row(bar: Bar, top: int, longest: float) -> Markup:
             )
         )
     parts.append(
-        Markup('<text class="value" x="{x:.2f}%" dx="8" y="{y}">{text}</text>').format(x=end, y=middle + 4, text=bar.text)
+        Markup('<text class="value" x="{x:.2f}%" dx="8" y="{y}">{text}</text>').format(
+            x=end, y=middle + 4, text=bar.text
+        )
     )
     return Markup("").join(parts)
 

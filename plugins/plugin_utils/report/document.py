@@ -14,6 +14,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publis
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report import changes
 
 SCHEMA = 1
+NAMED = 2  # so many environments the summary calls by their names
 CHECK_KEYS = {
     "environment": "",
     "release": "",
@@ -24,9 +25,8 @@ CHECK_KEYS = {
     "revision": None,
     "wanted": None,
 }
-SILENT = (
-    "nothing is known of it: it failed before, or could not be reached; what was printed while the playbook ran says why"
-)
+SAID_ELSEWHERE = "what was printed while the playbook ran says why"
+SILENT = f"nothing is known of it: it failed before, or could not be reached; {SAID_ELSEWHERE}"
 
 
 @dataclass(frozen=True)
@@ -304,14 +304,13 @@ def _failures(known: Known, environments: Sequence[Mapping[str, Any]]) -> list[d
     # Where something failed already, that is why it is not published.
     if not failures:
         failures += [
-            _failure("", f"publishing {entry['environment']}", "what is built of it was not published; " + SAID_ELSEWHERE)
+            _failure(
+                "", f"publishing {entry['environment']}", "what is built of it was not published; " + SAID_ELSEWHERE
+            )
             for entry in environments
             if entry["outcome"] == "withheld" and _all_built(entry)
         ]
     return failures
-
-
-SAID_ELSEWHERE = "what was printed while the playbook ran says why"
 
 
 def _all_built(entry: Mapping[str, Any]) -> bool:
@@ -367,6 +366,13 @@ def _summary(document: Mapping[str, Any], outcome: str) -> str:
     published = [entry["environment"] for entry in document["environments"] if entry["outcome"] == "published"]
     if published:
         facts.append(f"{counted(len(published), 'environment')} published")
+    withheld = [
+        entry["environment"] for entry in document["environments"] if entry["outcome"] in ("withheld", "failed")
+    ]
+    if 0 < len(withheld) <= NAMED:
+        facts.append(f"{' and '.join(withheld)} not published")
+    elif withheld:
+        facts.append(f"{len(withheld)} environments not published")
     lacking = sum(bool(entry["missing"]) for entry in document["environments"])
     if lacking:
         facts.append(f"{counted(lacking, 'release lacks', 'releases lack')} an architecture")

@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import TemplateError
@@ -57,7 +57,7 @@ def planned(known: Known, folder: str) -> tuple[dict[str, Any], list[File]]:
         raise InputError([f"folder: {folder!r} is not an absolute path"])
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise InputError([f"folder: {folder} is there and is not a folder"])
-    told = document(known, datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    told = document(known, datetime.now(UTC).isoformat(timespec="seconds"))
     page = None
     before = read_json(os.path.join(folder, DOCUMENT))
     if before is not None:

@@ -64,7 +64,9 @@ def render(document: Mapping[str, Any]) -> str:
     document = _plain(document)
     environments, checks, failures = document["environments"], document["checks"], document["failures"]
     rejected = _rejected(environments, checks)
-    return environment.get_template("page.html.j2").render(
+    return environment.get_template(
+        "page.html.j2"
+    ).render(
         document=document,
         style=Markup(style[style.index("*/") + 3 :].rstrip()),  # ours, without the notice that the file begins with
         title=f"Julia depots: {document['store']['root']}",
@@ -74,7 +76,7 @@ def render(document: Mapping[str, Any]) -> str:
         failures=[_failure(entry) for entry in failures[:MOST_FAILURES]],
         failures_left_out=_left_out(failures, MOST_FAILURES, "failure"),
         lagging=document["lagging"],
-        changes=[entry for entry in map(_changes, environments) if entry],
+        changes=[entry for entry in map(_changes, _news(environments)) if entry],
         charts=_charts(document),
         clients=_clients(checks),
         rejected=rejected[:MOST_REJECTED],
@@ -112,54 +114,73 @@ def _look(looks: Mapping[str, tuple[str, str, str]], outcome: str) -> dict[str, 
 
 
 def _matrix(environments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    rows = []
-    for entry in environments:
-        for arch, builds in groupby(entry["builds"], key=lambda build: build["arch"]):
-            rows.append(
+    return [
+        {"environment": entry["environment"], "texts": _about(entry), "groups": [*_groups(entry), *_lacking(entry)]}
+        for entry in environments
+    ]
+
+
+def _about(entry: Mapping[str, Any]) -> list[str]:
+    packages = max((_packages(build) for build in entry["builds"]), default=0)
+    texts = [f"Julia {entry['julia']}"] if entry["julia"] else []
+    return texts + ([counted(packages, "package")] if packages else [])
+
+
+def _packages(build: Mapping[str, Any]) -> int:
+    return sum(build["packages"].values()) if build["packages"] else 0
+
+
+def _groups(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "arch": arch or "architecture not known",
+            "chips": [
                 {
-                    "environment": entry["environment"],
-                    "julia": entry["julia"],
-                    "arch": arch or "architecture not known",
-                    "chips": [
-                        {
-                            "name": build["level"] or "all levels",
-                            **_look(BUILDS, build["outcome"]),
-                            "facts": _build_facts(build),
-                        }
-                        for build in builds
-                    ],
+                    "name": build["level"] or "all levels",
+                    **_look(BUILDS, build["outcome"]),
+                    "facts": _build_facts(build),
                 }
-            )
-        rows += [
-            {
-                "environment": entry["environment"],
-                "julia": entry["julia"],
-                "arch": lacking["arch"],
-                "chips": [{"name": "lacking", "look": "warn", "sign": "○", "word": lacking["reason"], "facts": ""}],
-            }
-            for lacking in entry["missing"]
-            if lacking["arch"] not in {build["arch"] for build in entry["builds"]}
-        ]
-    return rows
+                for build in builds
+            ],
+        }
+        for arch, builds in groupby(entry["builds"], key=lambda build: build["arch"])
+    ]
+
+
+def _lacking(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The architectures that a release does without, where no build of it says so already."""
+    told = {build["arch"] for build in entry["builds"]}
+    return [
+        {
+            "arch": lacking["arch"],
+            "chips": [{"name": "lacking", "look": "warn", "sign": "○", "word": lacking["reason"], "facts": ""}],
+        }
+        for lacking in entry["missing"]
+        if lacking["arch"] not in told
+    ]
 
 
 def _build_facts(build: Mapping[str, Any]) -> str:
+    failed = build["packages"]["failed"] if build["packages"] else 0
+    if failed:
+        return f"{failed} of {counted(_packages(build), 'package')}"
     facts = [words.duration(build["seconds"])] if build["seconds"] else []
     facts += [words.size(build["bytes"])] if build["bytes"] else []
-    packages = build["packages"]
-    if packages and packages["failed"]:
-        facts.append(f"{packages['failed']} of {counted(sum(packages.values()), 'package')} failed")
-    elif packages:
-        facts.append(counted(packages["compiled"] + packages["fresh"], "package"))
     return ", ".join(facts)
 
 
 def _failure(failure: Mapping[str, Any]) -> dict[str, str]:
-    head = f"{failure['what']} on {failure['where']}" if failure["where"] else failure["what"]
+    what, where = failure["what"], failure["where"]
+    head = f"{what} {where}" if what in ("client", "builder") else f"{what} on {where}" if where else what
     message = failure["message"]
     if len(message) > MESSAGE_LIMIT:
         message = message[:MESSAGE_LIMIT] + "\n…"
     return {"head": head[:1].upper() + head[1:], "message": message}
+
+
+def _news(environments: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Those that this run has published, or all where it published none."""
+    return [entry for entry in environments if entry["outcome"] == "published"] or environments
 
 
 def _changes(entry: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -251,12 +272,13 @@ def _charts(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         (
             "start-up",
             "Start-up, before and after",
-            "Loading everything and running the workload, in a first session: medians, with the middle half of the samples."
+            "A first session with the workload: medians, and where the middle half of the samples lies."
             if measured
-            else "Without the depot a first session compiles, here summed over packages; with it, it only loads: median, and "
-            "from the fastest to the slowest.",
+            else "Without the depot a first session compiles, here summed over packages. With it, it loads: the "
+            "median, and from the fastest client to the slowest.",
             start_up,
         ),
+        ("size", "Size of releases", "The current one, and in grey the one before.", _size_bars(environments)),
         (
             "compile",
             "Time to compile",
@@ -268,7 +290,6 @@ def _charts(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                 if build["seconds"]
             ),
         ),
-        ("size", "Size of releases", "The current one, and in grey the one before.", _size_bars(environments)),
     ]
     return [
         {

@@ -17,7 +17,7 @@ _UNITS = ("kB", "MB", "GB", "TB")
 
 
 def visible(text: str) -> str:
-    """A text in which nothing acts on its reader unseen: other characters that do not print are told by their number."""
+    """A text in which nothing acts on its reader unseen: a character that does not print is told by its number."""
     plain = _COLOURS.sub("", text).replace("\r\n", "\n")
     if plain.isprintable():
         return plain
