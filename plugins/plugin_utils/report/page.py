@@ -21,6 +21,7 @@ from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.docume
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 # How many of a kind the page shows; the document has all.
 MOST_BARS, MOST_FAILURES, MOST_CHANGES, MOST_CLIENTS, MOST_REJECTED = 16, 50, 40, 24, 100
+MOST_PROVED = 6  # clients; more of them are told by their number
 MESSAGE_LIMIT = 3000  # characters
 ALL_ELSEWHERE = "report.json has all of them."
 
@@ -212,19 +213,29 @@ def _clients(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         entries = list(group)
         proved = [check for check in entries if check["outcome"] == "proved"]
         others = [check for check in entries if check["outcome"] != "proved"]
-        shown = [*others, *proved][:MOST_CLIENTS]
+        chips = [_client(check["host"], check["outcome"], _check_facts(check)) for check in others[:MOST_CLIENTS]]
+        if len(proved) > MOST_PROVED:
+            chips.append(_client(counted(len(proved), "client"), "proved", _span(proved)))
+        else:
+            chips += [_client(check["host"], "proved", _check_facts(check)) for check in proved]
         rows.append(
             {
-                "environment": name or "any",
+                "environment": name or "Not known",
                 "text": f"{len(proved)} of {len(entries)} proved",
-                "chips": [
-                    {"name": check["host"], **_look(CHECKS, check["outcome"]), "facts": _check_facts(check)}
-                    for check in shown
-                ],
-                "left_out": _left_out(entries, MOST_CLIENTS, "client"),
+                "chips": chips,
+                "left_out": _left_out(others, MOST_CLIENTS, "client"),
             }
         )
     return rows
+
+
+def _client(name: str, outcome: str, facts: str) -> dict[str, str]:
+    return {"name": name, **_look(CHECKS, outcome), "facts": facts}
+
+
+def _span(proved: Sequence[Mapping[str, Any]]) -> str:
+    seconds = [check["startup_seconds"] for check in proved if check["startup_seconds"] is not None]
+    return f"{words.duration(min(seconds))} to {words.duration(max(seconds))}" if seconds else ""
 
 
 def _check_facts(check: Mapping[str, Any]) -> str:
