@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report import charts, words
@@ -52,16 +53,6 @@ MEASUREMENTS = {
 
 def render(document: Mapping[str, Any]) -> str:
     """The page of a document that :func:`document.document` has made."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: words.visible(value) if type(value) is str else value,
-    )
-    with open(os.path.join(FOLDER, "page.css"), encoding="utf-8") as stream:
-        style = stream.read()
     document = _plain(document)
     environments, checks, failures = document["environments"], document["checks"], document["failures"]
     rejected = _rejected(environments, checks)
@@ -84,6 +75,27 @@ def render(document: Mapping[str, Any]) -> str:
         rejected_left_out=_left_out(rejected, MOST_REJECTED, "cache"),
         releases=[_release(entry) for entry in environments if entry["release"]],
     )
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    """The page, in which all that is written out is made visible and escaped, unless it is markup of our own."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: words.visible(value) if type(value) is str else value,
+    )
+    return environment.get_template("page.html.j2")
+
+
+@lru_cache(maxsize=1)
+def _style() -> Markup:
+    """The style, without the notice that the file begins with."""
+    with open(os.path.join(FOLDER, "page.css"), encoding="utf-8") as stream:
+        return Markup(stream.read().partition("*/\n")[2].rstrip())
 
 
 def _plain(value: Any) -> Any:
