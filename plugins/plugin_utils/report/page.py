@@ -56,11 +56,9 @@ def render(document: Mapping[str, Any]) -> str:
     document = _plain(document)
     environments, checks, failures = document["environments"], document["checks"], document["failures"]
     rejected = _rejected(environments, checks)
-    return environment.get_template(
-        "page.html.j2"
-    ).render(
+    return _template().render(
         document=document,
-        style=Markup(style[style.index("*/") + 3 :].rstrip()),  # ours, without the notice that the file begins with
+        style=_style(),
         title=f"Julia depots: {document['store']['root']}",
         subtitle=_subtitle(document),
         banner_sign=BANNERS[document["outcome"]],
