@@ -23,7 +23,8 @@ version_added: 0.1.0
 options:
   store:
     description:
-      - The store, V({type: directory, path: PATH}) or V({type: cvmfs, repository: NAME, path: PATH}).
+      - >-
+        The store, V({type: directory, path: PATH}) or V({type: cvmfs, repository: NAME, path: PATH}).
     type: dict
     required: true
   environment:
