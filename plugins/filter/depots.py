@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scisoft.julia_depots contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the collection: thin, since all that they do is in ``plugin_utils/plan.py``."""
+"""Filters of the collection: thin, since all that they do is in ``plugin_utils``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import DepotError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import store_root
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import origins, plan
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import build_results
 
 
 def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,6 +38,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "build_plan": _explained(plan.build_plan),
+            "build_results": _explained(build_results),
             "merged_releases": _explained(plan.merged_releases),
             "missing_architectures": _explained(plan.missing_architectures),
             "own_builds": _explained(plan.own_builds),
@@ -48,4 +50,5 @@ class FilterModule:
             "release_path": _explained(plan.release_path),
             "staged_paths": _explained(plan.staged_paths),
             "store_root": _explained(store_root),
+            "words": _explained(plan.words),
         }

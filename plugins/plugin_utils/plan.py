@@ -573,6 +573,11 @@ def _not_staged(release: Mapping[str, Any], stagings: Sequence[Mapping[str, Any]
     )
 
 
+def words(given: Any) -> Any:
+    """A list as it is, and of words between commas or spaces a list: a survey knows only strings."""
+    return re.findall(r"[^,\s]+", given) if isinstance(given, str) else given
+
+
 def release_path(store: Mapping[str, Any], environment: str, release: str = "current") -> str:
     """The path of a release on every node.
 

@@ -257,6 +257,11 @@ def _parse(faults: list[str], path: str, text: str | None = None) -> dict[str, A
     return None
 
 
+def tables_of(text: str) -> dict[str, Any]:
+    """What a TOML text says; nothing where it is no TOML, or nobody here can read it."""
+    return _parse([], "", text) or {}
+
+
 def _read_text(path: str) -> str:
     with open(path, encoding="utf-8", newline="") as stream:
         return stream.read()

@@ -300,6 +300,24 @@ def test_a_client_that_is_not_configured_is_told_from_one_that_fails(played):
     assert reason == f"it is not mounted; see what `cvmfs_config probe {NAME}` says, and the system's log"
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ('[ "$3 $4" = "cleanup 0" ] && echo OK', ""),
+        ('[ "$3 $4" = "cleanup 0" ] && echo "Not fully cleaned (there might be pinned chunks)"', ""),
+        ("echo Unsupported by this cache", "Unsupported by this cache"),
+        ("echo Permission denied >&2; exit 1", "Permission denied"),
+        ("", "it cannot be asked, since cvmfs_talk is not installed"),
+    ],
+)
+def test_a_client_empties_its_cache_or_says_why_not(played, script, reason):
+    if script:
+        played.talks(script)
+    else:
+        played.monkeypatch.setenv("PATH", str(played.folder))
+    assert client.empty_cache(NAME) == reason
+
+
 def test_a_mount_on_demand_is_no_mount(tmp_path, monkeypatch):
     mounts = tmp_path / "mounts"
     mounts.write_text(

@@ -25,6 +25,7 @@ NAMES = [
     "release_path",
     "staged_paths",
     "store_root",
+    "words",
 ]
 
 

@@ -649,3 +649,10 @@ def test_extras_that_are_not_asked_for_leave_the_name_of_a_release(base):
     assert (
         not {"registry", "check_bounds", "slim"} & inputs_of(base, registry=False, slim=[], check_bounds=False).keys()
     )
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9_./-]{1,12}", fullmatch=True)), st.sampled_from([",", " ", ", ", "\n", " ,"]))
+def test_words_are_a_list_whatever_is_between_them(given_words, between):
+    assert plan.words(given_words) == given_words
+    assert plan.words(between.join(given_words)) == given_words
+    assert plan.words(f"{between}{between.join(given_words)}{between}") == given_words

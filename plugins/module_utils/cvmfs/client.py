@@ -31,6 +31,8 @@ READ_SECONDS = 10.0  # for one answer of a server
 TALK_SECONDS = 60.0  # a client may drain the kernel's caches for so long before it shows a new revision
 GRACE_SECONDS = 5.0  # for what had begun before the time was over
 UP_TO_DATE = "Catalog up to date"
+# What a client answers that was told to empty its cache; what it must keep, such as catalogs in use, stays.
+EMPTIED = ("OK", "Not fully cleaned (there might be pinned chunks)")
 
 ARGUMENT_SPEC = {
     "repository": {"type": "str", "required": True},
@@ -142,7 +144,7 @@ class Mount(Source):
     def _answer(self, command: str, seconds: float) -> tuple[int | None, str]:
         """What a client says whose mount has no attributes."""
         try:
-            completed = self._talk(command, seconds)
+            completed = self.talk(command, seconds)
         except ProcessError as error:
             return None, error.message
         answer = completed.stdout.strip()
@@ -153,7 +155,7 @@ class Mount(Source):
     def _ask_for_the_newest(self, seconds: float) -> str:
         """Make the client look now instead of when its time to live is over; what is to be said of that."""
         try:
-            completed = self._talk("remount sync", max(seconds, 1.0))
+            completed = self.talk("remount sync", max(seconds, 1.0))
         except ProcessError as error:
             return error.message
         if completed.ok:
@@ -163,7 +165,12 @@ class Mount(Source):
         when = f", in up to {expires} minutes" if expires else ""
         return f"it goes on by itself{when}, for it cannot be asked: {server.said(completed)}"
 
-    def _talk(self, command: str, seconds: float) -> process.Completed:
+    def talk(self, command: str, seconds: float) -> process.Completed:
+        """Have the client do something.
+
+        :param command: as ``cvmfs_talk`` takes it.
+        :raises ProcessError: it cannot be asked, or gives no answer.
+        """
         environment = server.environment()
         program = shutil.which(TALK, path=environment["PATH"])
         if program is None:
@@ -193,6 +200,18 @@ class Mount(Source):
         if not any(os.path.exists(path) for path in named):
             return f"its client is not configured for it: there is none of {', '.join(named)}"
         return f"see what `cvmfs_config probe {self.repository}` says, and the system's log"
+
+
+def empty_cache(repository: str) -> str:
+    """Make this machine's client forget what it has fetched of all that shares the cache; why not, where it does not.
+
+    :param repository: fully qualified name of one that is mounted.
+    """
+    try:
+        completed = Mount("client", repository, os.path.join(MOUNTS, repository)).talk("cleanup 0", TALK_SECONDS)
+    except ProcessError as error:
+        return error.message
+    return "" if completed.ok and completed.stdout.strip() in EMPTIED else server.said(completed)
 
 
 def is_mounted(path: str) -> bool:

@@ -48,7 +48,7 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         raise InputError([f"project: {params['project']} is not a folder on this machine"])
     with program.unpacked(params["_bundle"]) as programs, tempfile.TemporaryDirectory(prefix="julia-check-") as first:
         outcome = _enclosed(params, programs, first) if params["sandbox"] else _as_user(params, programs, first)
-        compiled = _compiled(first)
+        compiled = compiled_in(first)
     result = _result(outcome, compiled)
     faults = [f"{event['what']} fails: {event['error']}" for event in outcome.of("failed")]
     if compiled:
@@ -94,7 +94,7 @@ def _run(params: Mapping[str, Any], runner: Runner, first: str) -> Outcome:
     return runner.run("check.jl", request, env, [CHECK_BOUNDS] if params["check_bounds"] else [])
 
 
-def _compiled(depot: str) -> list[str]:
+def compiled_in(depot: str) -> list[str]:
     """The packages whose caches were written into the first depot (``compiled/v1.10/<package>/<slug>.ji``)."""
     found = set()
     for parent, _folders, files in os.walk(os.path.join(depot, "compiled")):

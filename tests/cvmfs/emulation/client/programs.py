@@ -154,6 +154,8 @@ def _answer(fqrn: str, command: str) -> str:
         except (mounts.UnreachableError, OSError):
             return "Failed"
         return "Catalog up to date"  # the real one says so also when it moved
+    if re.fullmatch(r"cleanup \d+", command):
+        return "Not fully cleaned (there might be pinned chunks)"  # as the real one says while it serves a catalog
     return "unknown command"
 
 
