@@ -27,7 +27,8 @@ OPTIONS = (
     "--disable-sync",
 )
 # Asks a page in a frame of a given width, since a window has a least one.
-FRAME = """<!DOCTYPE html><meta charset="utf-8"><body><iframe id="frame" width="{width}" height="800" srcdoc="{page}"></iframe>
+FRAME = """<!DOCTYPE html><meta charset="utf-8"><body>
+<iframe id="frame" width="{width}" height="800" srcdoc="{page}"></iframe>
 <script>
 document.getElementById("frame").addEventListener("load", (event) => {{
   const page = event.target.contentDocument, answer = {question};
