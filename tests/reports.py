@@ -246,4 +246,24 @@ def measured() -> Known:
     return Known(**{**update().__dict__, "benchmarks": [benchmark]})
 
 
+def large() -> Known:
+    """A site of 125 environments with four levels each, a hundred clients, and something to tell of each."""
+    first_run = first()
+    names = [f"environment-{number:03}" for number in range(125)]
+    packages = {f"Package{number}": "1.0.0" for number in range(60)}
+    locks = {"before": manifest(dict.fromkeys(packages, "0.9.0")), "after": manifest(packages)}
+    entry, builds = held("jets", RELEASES["jets"], EARLIER["jets"]), first_run.builds[:4]
+    return Known(
+        store=STORE,
+        held=[{**entry, "environment": name, "locks": locks} for name in names],
+        builds=[{**build, "environment": name} for name in names for build in builds],
+        publishes=[publish(name, RELEASES["jets"], True) for name in names],
+        checks=[
+            check(f"wn{number:03}", name, RELEASES["jets"], 2.0, **({"rejected": [REJECTED]} if number == 7 else {}))
+            for name in names
+            for number in range(100)
+        ],
+    )
+
+
 SCENES = {"first": first, "update": update, "failed": failed, "lagging": lagging, "measured": measured}

@@ -41,7 +41,12 @@ def julias() -> list[tuple[str, str]]:
 
 
 def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
-    general = {"publishing": measures.publishing, "planning": measures.planning, "reading": measures.reading_depots}
+    general = {
+        "publishing": measures.publishing,
+        "planning": measures.planning,
+        "reading": measures.reading_depots,
+        "reporting": measures.reporting,
+    }
     there_is_cvmfs = not (reason := cvmfs.unavailable())
     if there_is_cvmfs:
         general["cvmfs_publishing"] = cvmfs.publishing

@@ -15,6 +15,8 @@ sys.path.insert(0, str(COLLECTIONS))
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.depot import info
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.plan import build_plan
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report import files
+from tests import reports
 
 LEVELS = ["generic", "x86-64-v2", "x86-64-v3", "x86-64-v4"]
 
@@ -31,6 +33,11 @@ def read(depot: str) -> None:
     assert found["size"]["entries"] >= 100_000
 
 
+def report(folder: str) -> None:
+    _told, planned = files.planned(reports.large(), folder)
+    files.write(planned)
+
+
 started = time.monotonic()
-{"plan": plan, "info": read}[sys.argv[1]](sys.argv[2])
+{"plan": plan, "info": read, "report": report}[sys.argv[1]](sys.argv[2])
 print(json.dumps({"seconds": time.monotonic() - started, "megabytes": peak_megabytes()}))

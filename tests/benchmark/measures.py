@@ -308,6 +308,16 @@ def reading_depots(folder: Path, times: int) -> list[Figure]:
     ]
 
 
+def reporting(folder: Path, times: int) -> list[Figure]:
+    """A report of 500 builds that 100 clients proved, written by a process of its own; and the size of its page."""
+    taken = [measure_child("report", str(folder / str(number)))[0] for number in range(times)]
+    megabytes = (folder / "0" / "report.html").stat().st_size / 1e6
+    return [
+        Figure("a report of 500 builds", statistics.median(taken), 3, "s", {"ours": taken}),
+        Figure("its page", megabytes, 1, "MB", {"ours": [megabytes]}),
+    ]
+
+
 def measure_child(what: str, path: str) -> tuple[float, float]:
     """Seconds and megabytes of a process that does one thing."""
     done = subprocess.run(

@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import ownership
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError, InputError, StoreError
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores import cvmfs
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores import contents, cvmfs
 from tests.cvmfs.conftest import IDLE, kinds, made
 from tests.cvmfs.servers import MOUNTS, Server
 from tests.releases import ARCH, VERSION, A, B, C, Site, statuses, whole
@@ -191,6 +191,21 @@ def test_a_strangers_transaction_is_left_alone(site: CvmfsSite) -> None:
     assert (site.server.path / "strangers").read_text() == "mine"
     site.server.run("abort", "-f", site.server.name)
     site.change(A)
+
+
+def test_what_is_published_is_told_also_while_a_transaction_is_open(site: CvmfsSite) -> None:
+    site.change(A)
+    site.change(B)
+    asked = {"store": site.store, "environments": []}
+    told = contents.info(asked, False)
+    entry = told["environments"][0]
+    assert (told["root"], entry["current"], entry["previous"]) == (str(site.root), B, A)
+    assert (entry["record"]["release"], entry["record_before"]["release"]) == (B, A)
+    assert list(entry["record"]["architectures"]) == [ARCH]
+    assert site.server.run("transaction", site.server.name).status == 0
+    shutil.rmtree(site.root / "environments/jets/releases" / A)
+    assert contents.info(asked, False) == told
+    site.server.run("abort", "-f", site.server.name)
 
 
 def test_what_a_dead_run_left_is_told_and_put_right(site: CvmfsSite) -> None:

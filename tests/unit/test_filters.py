@@ -14,6 +14,7 @@ from ansible_collections.scisoft.julia_depots.plugins.filter.depots import Filte
 FILTERS = FilterModule().filters()
 NAMES = [
     "build_plan",
+    "build_results",
     "merged_releases",
     "missing_architectures",
     "own_builds",

@@ -22,6 +22,7 @@ from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.docume
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 # How many of a kind the page shows; the document has all.
 MOST_BARS, MOST_FAILURES, MOST_CHANGES, MOST_CLIENTS, MOST_REJECTED = 16, 50, 40, 24, 100
+ALL_CHANGES, FEWEST_CHANGES = 400, 5  # packages in all, as far as each environment has a few
 MOST_PROVED = 6  # clients; more of them are told by their number
 MESSAGE_LIMIT = 3000  # characters
 ALL_ELSEWHERE = "report.json has all of them."
@@ -66,7 +67,7 @@ def render(document: Mapping[str, Any]) -> str:
         failures=[_failure(entry) for entry in failures[:MOST_FAILURES]],
         failures_left_out=_left_out(failures, MOST_FAILURES, "failure"),
         lagging=document["lagging"],
-        changes=[entry for entry in map(_changes, _news(environments)) if entry],
+        changes=_all_changes(environments),
         charts=_charts(document),
         clients=_clients(checks),
         rejected=rejected[:MOST_REJECTED],
@@ -189,15 +190,15 @@ def _failure(failure: Mapping[str, Any]) -> dict[str, str]:
     return {"head": head[:1].upper() + head[1:], "message": message}
 
 
-def _news(environments: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Those that this run has published, or all where it published none."""
-    return [entry for entry in environments if entry["outcome"] == "published"] or environments
+def _all_changes(environments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Those of what this run has published, or of all where it published nothing."""
+    news = [entry for entry in environments if entry["outcome"] == "published"] or environments
+    each = min(MOST_CHANGES, max(FEWEST_CHANGES, ALL_CHANGES // max(len(news), 1)))
+    return [_changes(entry, each) for entry in news if entry["changes"]]
 
 
-def _changes(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+def _changes(entry: Mapping[str, Any], most: int) -> dict[str, Any]:
     changes = entry["changes"]
-    if not changes:
-        return None
     texts = []
     if changes["julia"]:
         texts.append(f"Julia {changes['julia']['from']} → {changes['julia']['to']}")
@@ -212,8 +213,8 @@ def _changes(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "environment": entry["environment"],
         "text": text[:1].upper() + text[1:] + "." if text else "",
-        "packages": [dict(change, sign=SIGNS[change["status"]]) for change in packages[:MOST_CHANGES]],
-        "left_out": _left_out(packages, MOST_CHANGES, "package"),
+        "packages": [dict(change, sign=SIGNS[change["status"]]) for change in packages[:most]],
+        "left_out": _left_out(packages, most, "package"),
     }
 
 
