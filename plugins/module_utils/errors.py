@@ -10,7 +10,7 @@ that turns them into failures.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, NoReturn, Sequence
 
 
 class DepotError(Exception):
@@ -72,6 +72,10 @@ class BusyError(StoreError):
     """Somebody else holds a lock; the details say all that is known of them."""
 
 
+class JobError(DepotError):
+    """A job on a node ended without a result."""
+
+
 def run_module(
     perform: Callable[[dict[str, Any], bool], dict[str, Any]],
     argument_spec: dict[str, Any],
@@ -80,11 +84,23 @@ def run_module(
     """Run one module: arguments in, ``perform(params, check_mode)``, result or failure out.
 
     ``perform`` returns the arguments of ``exit_json``; ``warnings`` among them are given to Ansible as such.
-    ``options`` are those of ``AnsibleModule`` (``required_if`` and the like).
+    ``options`` are those of ``AnsibleModule`` (``required_if`` and the like). Where the action plugin asks for it, the
+    module runs as a job (:mod:`jobs`), and prints either its result or how far it is.
     """
     from ansible.module_utils.basic import AnsibleModule  # here, so that all other code runs without Ansible
 
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **options)
+    if not module.params.get("_job"):
+        _run(perform, module)
+    from ansible_collections.scisoft.julia_depots.plugins.module_utils import jobs  # which needs this module
+
+    try:
+        jobs.attend(module.params["_job"], lambda: _run(perform, module))
+    except DepotError as error:
+        module.fail_json(**error.result())
+
+
+def _run(perform: Callable[[dict[str, Any], bool], dict[str, Any]], module: Any) -> NoReturn:
     try:
         result = perform(module.params, module.check_mode)
     except DepotError as error:
