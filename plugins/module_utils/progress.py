@@ -71,14 +71,3 @@ OWN = Progress()  # of this process
 def tell(phase: str, item: str = "", **numbers: Any) -> None:
     """Say how far this process is; see :meth:`Progress.tell`."""
     OWN.tell(phase, item, **numbers)
-
-
-def read(path: str) -> dict[str, Any] | None:
-    """What a file says last, with ``seconds`` since its phase began; none where nothing was said yet."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            state = json.load(stream)
-    except FileNotFoundError:
-        return None
-    state["seconds"] = round(time.monotonic() - state.pop("since"), 3)
-    return state

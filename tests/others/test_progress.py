@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
+import pytest
 
-from tests.sites import BIN, ROOT
+from tests.others import sshd
+from tests.sites import BIN, ROOT, kill_tree
 
 FOREVER = 3600
 GONE_SECONDS = 60  # for a loaded machine; on one that is not it is below ten
@@ -59,7 +62,13 @@ class Task:
             **self.keywords,
         }
         said = {"name": "Say what came of it", "ansible.builtin.debug": {"var": "compiled"}}
-        play = {"name": "Compile", "hosts": "all", "gather_facts": False, "tasks": [task, said]}
+        play = {
+            "name": "Compile",
+            "hosts": "all",
+            "gather_facts": False,
+            "environment": {"TMPDIR": str(self.temporary)},
+            "tasks": [task, said],
+        }
         (self.folder / "playbook.json").write_text(json.dumps([play]))
 
     @property
@@ -93,7 +102,6 @@ class Task:
         return {
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
-            "TMPDIR": str(self.temporary),
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "local_tmp"),
         }
 
@@ -177,3 +185,85 @@ def test_events_carry_progress(tmp_path, julia):
     assert len(set(lines)) == len(lines)
     pattern = HOST + r"  jets x86-64-v3  precompile \d/3  Sleeper\d  \d+ s(, about \d+ to go)?"
     assert all(re.fullmatch(pattern, line) for line in lines), lines
+
+
+# --- nobody waits for the job any more
+
+
+@pytest.fixture(scope="module")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Variables of a host that is reached by SSH."""
+    with sshd.serving(tmp_path_factory.mktemp("sshd")) as host:
+        yield host
+
+
+CONNECTIONS = {
+    "local": {"ansible_connection": "local"},
+    "ssh": {},
+    "ssh, one connection for each command": {"ansible_ssh_args": "-o ControlMaster=no"},
+    "ssh, pipelining": {"ansible_pipelining": True},
+}
+
+
+@pytest.fixture(params=CONNECTIONS)
+def connection(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Variables of a host, for each way to reach it."""
+    if request.param == "local":
+        return CONNECTIONS["local"]
+    if sshd.SERVER is None:
+        pytest.skip("no sshd: install the package openssh-server")
+    return {**request.getfixturevalue("ssh"), **CONNECTIONS[request.param]}
+
+
+@pytest.fixture
+def endless(tmp_path: Path, julia: str, connection: dict[str, Any]) -> Task:
+    return Task(tmp_path, julia, {"Sleeper1": FOREVER}, connection)
+
+
+def gone(task: Task, seconds_since: float) -> None:
+    """Nothing of a task is left on the node, and how long that took is told."""
+    wait_for(lambda: not task.julias(), "Julia has ended")
+    julia = time.monotonic() - seconds_since
+    wait_for(lambda: not task.processes(), "no process is left")
+    wait_for(lambda: not task.left(), f"no file is left: {task.left()}")
+    print(f"Julia ended after {julia:.1f} s, all of it after {time.monotonic() - seconds_since:.1f} s")
+
+
+def test_a_cancelled_run_ends_julia(endless):
+    seen, cancelled = [], []
+
+    def see(event: dict[str, Any]) -> None:
+        seen.append(event["event"])
+
+    def cancel() -> bool:
+        if "verbose" in seen and endless.julias() and not cancelled:  # the second call follows by then
+            cancelled.append(time.monotonic())
+        return bool(cancelled)
+
+    runner = endless.run(event_handler=see, cancel_callback=cancel)
+    assert runner.status == "canceled", runner.stdout.read()
+    gone(endless, cancelled[0])
+
+
+def end_main(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+
+
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()
+
+
+@pytest.mark.parametrize("end", [kill_tree, end_main, interrupt, terminate])
+def test_a_controller_that_ends_takes_julia_with_it(endless, end):
+    process = endless.start()
+    wait_for(endless.julias, "Julia compiles")
+    now = time.monotonic()
+    end(process)
+    gone(endless, now)
