@@ -121,7 +121,7 @@ class ActionModule(ActionBase):
             raise
 
     def _ask(self, folder: str, seconds: float | None = None) -> dict[str, Any] | None:
-        """Follow a job for some seconds, or end it; how far it is, none where the module has to tell what came of it."""
+        """Follow a job for some seconds, or end it; how far it is, none where the module tells what came of it."""
         script = self._connection._shell.join_path(folder, "follower.py")
         words = [script] if seconds is None else [script, f"{seconds:.3f}"]
         interpreter = self._used_interpreter.removeprefix("#!").strip()

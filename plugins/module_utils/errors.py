@@ -10,7 +10,8 @@ that turns them into failures.
 
 from __future__ import annotations
 
-from typing import Any, Callable, NoReturn, Sequence
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator, NoReturn, Sequence
 
 
 class DepotError(Exception):
@@ -90,23 +91,28 @@ def run_module(
     from ansible.module_utils.basic import AnsibleModule  # here, so that all other code runs without Ansible
 
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **options)
-    if not module.params.get("_job"):
-        _run(perform, module)
-    from ansible_collections.scisoft.julia_depots.plugins.module_utils import jobs  # which needs this module
+    if module.params.get("_job"):
+        from ansible_collections.scisoft.julia_depots.plugins.module_utils import jobs  # which needs this module
 
-    try:
-        jobs.attend(module.params["_job"], lambda: _run(perform, module))
-    except DepotError as error:
-        module.fail_json(**error.result())
+        with _failures_of(module):
+            jobs.attend(module.params["_job"], lambda: _run(perform, module))
+    _run(perform, module)
 
 
 def _run(perform: Callable[[dict[str, Any], bool], dict[str, Any]], module: Any) -> NoReturn:
-    try:
+    with _failures_of(module):
         result = perform(module.params, module.check_mode)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+@contextmanager
+def _failures_of(module: Any) -> Iterator[None]:
+    """Let a module fail with what is raised within."""
+    try:
+        yield
     except DepotError as error:
         module.fail_json(**error.result())
     except OSError as error:
         module.fail_json(msg=f"{error.strerror or error}: {error.filename or 'no file named'}", errno=error.errno)
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    module.exit_json(**result)

@@ -50,7 +50,7 @@ def wait(folder: str, seconds: float) -> bool:
     """Wait until a job has ended; False when the time was over before.
 
     :raises GoneError: its keeper does not live any more.
-    :raises OSError: nobody reads what this process writes.
+    :raises BrokenPipeError: nobody reads what this process writes.
     """
     now = time.monotonic()
     deadline, beat = now + seconds, now + BEAT_SECONDS
@@ -62,8 +62,11 @@ def wait(folder: str, seconds: float) -> bool:
             return False
         if now >= beat:
             beat = now + BEAT_SECONDS
-            sys.stdout.write("\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write("\n")
+                sys.stdout.flush()
+            except OSError as error:  # a terminal says it in other words
+                raise BrokenPipeError from error
         time.sleep(LOOK_SECONDS)
     return True
 
@@ -119,11 +122,14 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         end(folder)
         return
-    lease = take_lease(folder)
-    if wait(folder, float(arguments[0])):
-        part(lease)
-    else:
-        leave(folder, lease)
+    try:
+        lease = take_lease(folder)
+        if wait(folder, float(arguments[0])):
+            part(lease)
+        else:
+            leave(folder, lease)
+    except (GoneError, BrokenPipeError):
+        os._exit(1)  # the module tells what became of the job, and of a broken connection there is nobody to tell
 
 
 if __name__ == "__main__":

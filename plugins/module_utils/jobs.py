@@ -81,7 +81,7 @@ def attend(asked: Mapping[str, Any], work: Callable[[], NoReturn]) -> NoReturn:
     except follower.GoneError:
         shutil.rmtree(folder, ignore_errors=True)
         raise JobError(GONE) from None
-    except OSError:
+    except BrokenPipeError:
         leave(1)
     if ended:
         sys.exit(_hand_over(folder))

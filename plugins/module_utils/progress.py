@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 WRITE_SECONDS = 0.5  # what comes sooner after the last writing waits for the next, but a new phase does not
@@ -60,9 +61,10 @@ class Progress:
             "unit": unit,
             "since": self._since,
         }
-        with open(f"{self.path}.new", "w", encoding="utf-8") as stream:
-            json.dump(state, stream)
-        os.replace(f"{self.path}.new", self.path)
+        with suppress(OSError):  # a full disk is for the work itself to tell
+            with open(f"{self.path}.new", "w", encoding="utf-8") as stream:
+                json.dump(state, stream)
+            os.replace(f"{self.path}.new", self.path)
 
 
 OWN = Progress()  # of this process

@@ -50,6 +50,9 @@ class Task:
             **self.host,
         }
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": {HOST: self.host}}}))
+        self.write_playbook()
+
+    def write_playbook(self) -> None:
         task = {
             "name": "Compile",
             "scisoft.julia_depots.julia_precompile": {
@@ -267,3 +270,80 @@ def test_a_controller_that_ends_takes_julia_with_it(endless, end):
     now = time.monotonic()
     end(process)
     gone(endless, now)
+
+
+# --- what comes of it
+
+
+@pytest.fixture
+def short(tmp_path: Path, julia: str, connection: dict[str, Any]) -> Task:
+    return Task(tmp_path, julia, {"Sleeper1": 0, "Sleeper2": 0}, connection)
+
+
+def comparable(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without what differs from run to run."""
+    result = json.loads(json.dumps(result))
+    result["totals"].pop("seconds")
+    for package in result["packages"]:
+        package.pop("seconds")
+    for name in ("ansible_facts", "ansible_job_id", "started", "finished", "results_file", "stdout_lines"):
+        result.pop(name, None)
+    return result
+
+
+def test_a_job_gives_what_the_module_gives(short):
+    foretold = result_of(short.run(check=True))
+    assert (foretold["changed"], foretold["totals"]["pending"]) == (False, 2)
+    assert not (short.folder / "x86-64-v3").exists()
+    made = result_of(short.run())
+    assert (made["changed"], made["totals"]["compiled"]) == (True, 2)
+    again = result_of(short.run())
+    assert (again["changed"], again["totals"]["fresh"]) == (False, 2)
+    assert set(again["invocation"]["module_args"]) >= {"julia", "project", "depot", "tasks"}
+    assert not {"_bundle", "_job"} & set(again["invocation"]["module_args"])
+    # Without a job, and without lines: the task's own async.
+    short.keywords = {"async": 600, "poll": 1}
+    short.write_playbook()
+    runner = short.run()
+    assert lines_of(runner) == []
+    alone = result_of(runner)
+    assert comparable(alone) == comparable(again)
+    wait_for(lambda: not short.left(), "no file is left")
+
+
+def test_an_error_is_told_as_without_a_job(tmp_path, julia):
+    task = Task(tmp_path, julia, {"Sleeper1": 0})
+    source = tmp_path / "jets" / "Sleeper1" / "src" / "Sleeper1.jl"
+    source.write_text('module Sleeper1\nerror("it is Tuesday")\nend\n')
+    runner = task.run()
+    assert runner.status == "failed"
+    result = result_of(runner)
+    assert result["failed_packages"] == ["Sleeper1"]
+    assert "it is Tuesday" in result["msg"]
+    wait_for(lambda: not task.left(), "no file is left")
+
+
+def test_progress_can_be_turned_off(tmp_path, julia):
+    task = Task(tmp_path, julia, {"Sleeper1": 12}, {"ansible_connection": "local", "depot_progress": False})
+    runner = task.run()
+    assert runner.status == "successful"
+    assert lines_of(runner) == []
+    task = Task(
+        tmp_path / "wrong", julia, {"Sleeper1": 0}, {"ansible_connection": "local", "depot_progress": "perhaps"}
+    )
+    assert result_of(task.run())["msg"] == "depot_progress: 'perhaps' is neither true nor false"
+
+
+def test_a_job_that_is_killed_is_told_with_a_remedy(endless):
+    process = endless.start()
+    wait_for(endless.julias, "Julia compiles")
+    sandbox = min(endless.julias())
+    worker = int(Path(f"/proc/{sandbox}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(GONE_SECONDS) == 2
+    log = (endless.folder / "log").read_text()
+    assert "the job of this task was killed on the node by signal 9" in log
+    assert "depot_build_tasks" in log
+    assert "Traceback" not in log
+    wait_for(lambda: not endless.processes(), "no process is left")
+    wait_for(lambda: not endless.left(), "no file is left")
