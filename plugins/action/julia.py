@@ -136,8 +136,8 @@ class ActionModule(ActionBase):
         wanted = self._templar.template(task_vars.get("depot_progress", True))
         try:
             return boolean(wanted) and not self._task.no_log
-        except TypeError as error:
-            raise AnsibleActionFail(f"depot_progress: {wanted!r} is neither true nor false") from error
+        except TypeError:
+            raise AnsibleActionFail(f"depot_progress: {wanted!r} is neither true nor false") from None
 
     def _send(self, folder: str) -> str:
         """Put the files of a folder on the node; where."""

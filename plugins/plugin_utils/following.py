@@ -47,24 +47,25 @@ class Lines:
     def __init__(self, host: str, about: str) -> None:
         self.host = host
         self.about = about
-        self._last = ""
-        self._told = 0.0
+        self._told: set[str] = set()
+        self._last = 0.0
 
     def next(self, state: Mapping[str, Any] | None, elapsed: float) -> str | None:
-        """The line to show now; none where it would be the one before.
+        """The line to show now; none where it would be one that came before.
 
         :param state: what the job says, see :func:`progress.read`; none: nothing yet.
         :param elapsed: seconds since the task began; two that follow are :func:`patience` apart.
         """
-        line = self._line(state, elapsed, in_words(elapsed))
-        if line == self._last:
-            if elapsed - self._told < 60 - LONGEST:
+        line = self._line(state, in_words(elapsed))
+        if line in self._told:
+            if elapsed - self._last < 60 - LONGEST:
                 return None
-            line = self._line(state, elapsed, in_words(elapsed, exact=True))
-        self._last, self._told = line, elapsed
+            line = self._line(state, in_words(elapsed, exact=True))
+        self._told.add(line)
+        self._last = elapsed
         return line
 
-    def _line(self, state: Mapping[str, Any] | None, elapsed: float, time: str) -> str:
+    def _line(self, state: Mapping[str, Any] | None, time: str) -> str:
         state = state or {"phase": "starting"}
         rest = remaining(state)
         if rest is not None:
@@ -103,6 +104,6 @@ def in_words(seconds: float, exact: bool = False) -> str:
 
 
 def _shortened(rest: str, time: str) -> str:
-    """A time without its unit, where that of the time before it is the same."""
-    number, _space, unit = rest.partition(" ")
-    return number if time == f"{time.partition(' ')[0]} {unit}" else rest
+    """A time without its unit, where both have one and it is the same."""
+    units = [words.split()[1:] for words in (rest, time)]
+    return rest.split()[0] if units[0] == units[1] and len(units[0]) == 1 else rest

@@ -293,7 +293,7 @@ def comparable(result: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_job_gives_what_the_module_gives(short):
     foretold = result_of(short.run(check=True))
-    assert (foretold["changed"], foretold["totals"]["pending"]) == (False, 2)
+    assert (foretold["changed"], foretold["totals"]["pending"]) == (True, 2)
     assert not (short.folder / "x86-64-v3").exists()
     made = result_of(short.run())
     assert (made["changed"], made["totals"]["compiled"]) == (True, 2)
@@ -328,9 +328,8 @@ def test_progress_can_be_turned_off(tmp_path, julia):
     runner = task.run()
     assert runner.status == "successful"
     assert lines_of(runner) == []
-    task = Task(
-        tmp_path / "wrong", julia, {"Sleeper1": 0}, {"ansible_connection": "local", "depot_progress": "perhaps"}
-    )
+    wrong = {"ansible_connection": "local", "depot_progress": "perhaps"}
+    task = Task(tmp_path / "wrong", julia, {"Sleeper1": 0}, wrong)
     assert result_of(task.run())["msg"] == "depot_progress: 'perhaps' is neither true nor false"
 
 

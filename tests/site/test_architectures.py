@@ -20,7 +20,6 @@ import yaml
 
 from tests import aarch64
 from tests.conftest import found_julias, version_of
-
 from tests.sites import Site
 
 PACKAGES = {

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from tests.pkgserver import Fault, PackageServer, PackageWorld
-
 from tests.sites import Site
 
 

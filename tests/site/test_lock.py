@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.pkgserver import PackageServer, PackageWorld, uuid_of
-
 from tests.sites import Site
 
 

@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from tests.pkgserver import PackageServer, PackageWorld
-
 from tests.sites import Site
 
 ARCH = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.seed import FIRST_RELOCATABLE
-
 from tests.sites import Site
 
 
