@@ -7,8 +7,8 @@
 #
 # Request: project (folder), workload (Julia code, may be empty), started_at (seconds since the epoch at which the
 # process was started).
-# Events: julia(version), total(total), loaded(package, seconds), ready(seconds: from the start until all direct dependencies were
-# loaded), failed(what, error), workload(seconds), done.
+# Events: julia(version), phase(name, total), started(package), loaded(package, seconds), ready(seconds: from the start
+# until all direct dependencies were loaded), failed(what, error), workload(seconds), done.
 
 include("compat.jl")
 include("report.jl")
@@ -44,12 +44,12 @@ function main()
     # Extensions load by themselves, once their triggers are there.
     indirect = [package.id for package in packages(request["project"])
                 if package.parent === nothing && !(package.id in direct)]
-    emit(:total, total=length(direct) + length(indirect))
+    emit(:phase, name="load", total=length(direct) + length(indirect))
     foreach(load, direct)
     emit(:ready, seconds=time() - request["started_at"])
     foreach(load, indirect)
     if !isempty(request["workload"])
-        emit(:started, package="workload")
+        emit(:phase, name="workload")
         seconds = attempt(() -> Base.include_string(Main, request["workload"], "workload"), "workload")
         seconds === nothing || emit(:workload, seconds=seconds)
     end

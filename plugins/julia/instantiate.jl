@@ -7,9 +7,9 @@
 # Request: project (folder), depot (folder), seeds (depots from which packages and artifacts may be taken), slim (parts
 # that packages may lack), registries_depot (folder), registries (URLs), lazy (lazy artifacts too), platform (triplet;
 # empty: this one), registry (name of a registry of what the depot holds; empty: none), offline, dry_run.
-# Events: refused(error) where the platform cannot be served, total(total), missing(package) and missing(artifact) before
-# anything is done, phase(name), seeded(package or artifact, bytes), downloaded(package or artifact), unbuilt(package)
-# where a build script was left, failed(what, error), registered(changed), done.
+# Events: refused(error) where the platform cannot be served, missing(package) and missing(artifact) before anything is
+# done, phase(name, total), count(done) of that total, started(what) and finished(what), seeded(package or artifact, bytes), downloaded(package or
+# artifact), unbuilt(package) where a build script was left, failed(what, error), registered(changed), done.
 
 include("compat.jl")
 include("report.jl")
@@ -88,18 +88,19 @@ function install(request, found)
         emit(:phase, name="registries")
         request["offline"] || Registries.prepare(request["registries_depot"], request["registries"],
                                                  any(is_registered, found), false)
-        emit(:phase, name="packages")
         append!(DEPOT_PATH, views)
-        Compat.instantiate(Pkg, request["platform"])
+        counting(filter(is_registered, packages_missing(found)), depot) do
+            Compat.instantiate(Pkg, request["platform"])
+        end
         filter!(path -> !(path in views), DEPOT_PATH)
     end
-    emit(:phase, name="artifacts")
     artifacts = artifacts_of(found, request)
+    emit(:phase, name="artifacts")
     # What Pkg took for installed, because it saw it in a view.
     seen = [artifact for artifact in artifacts if !is_there(artifact) && !get(artifact.meta, "lazy", false)]
     append!(hashes, last(take_over(found, request, depot)))
     # Pkg leaves lazy artifacts, and those of standard libraries, to their first use.
-    foreach(artifact -> Compat.install_artifact(Pkg, artifact), filter(!is_there, artifacts))
+    install_all(filter(!is_there, artifacts))
     # A build script that has run already may have noted where an artifact was then.
     scripted = isempty(views) || isempty(seen) ? taken : filter(is_registered, found)
     request["platform"] === nothing && build(request, filter(has_script, scripted), found)
@@ -110,6 +111,28 @@ function install(request, found)
             emit(:downloaded, artifact=artifact.name)
     end
     return nothing
+end
+
+"Say every second how many of some packages a depot holds, while Pkg installs them."
+function counting(action, missing_packages, depot)
+    emit(:phase, name="packages", total=length(missing_packages))
+    places = [joinpath(depot, Seeding.place_of(package)) for package in missing_packages]
+    timer = Timer(timer -> emit(:count, done=count(isdir, places)), 1; interval=1)
+    try
+        action()
+    finally
+        close(timer)
+    end
+end
+
+"Install artifacts, and say which."
+function install_all(artifacts)
+    emit(:phase, name="artifacts", total=length(artifacts))
+    for artifact in artifacts
+        emit(:started, what=artifact.name)
+        Compat.install_artifact(Pkg, artifact)
+        emit(:finished, what=artifact.name)
+    end
 end
 
 function has_script(package::Package)
@@ -186,7 +209,6 @@ function main()
     found = packages(request["project"])
     refuse_other_lock(request["project"], found)
     Pkg.activate(request["project"])
-    emit(:total, total=length(found))
     missing_packages = packages_missing(found)
     missing_artifacts = filter(!is_there, artifacts_of(found, request))
     foreach(package -> emit(:missing, package=package.id.name), missing_packages)

@@ -10,7 +10,7 @@
 #
 # Request: project (folder), tasks (how many at once), scratch (folder), tell_caches (say which caches are used; from
 # 1.11 on), dry_run.
-# Events: total(total), started(package), package(package, uuid, extension, state, seconds, bytes, error), used(path), done.
+# Events: phase(name, total), started(package), package(package, uuid, extension, state, seconds, bytes, error), used(path), done.
 # States: fresh, compiled, failed, uncacheable (it declares `__precompile__(false)`), pending (dry run).
 
 include("compat.jl")
@@ -133,7 +133,7 @@ end
 function main()
     request = read_request()
     todo = [package for package in packages(request["project"]) if !Compat.in_sysimage(package.id)]
-    emit(:total, total=length(todo))
+    emit(:phase, name="precompile", total=length(todo))
     treat_all(todo, request)
     request["tell_caches"] && foreach(say_used, todo)
     emit(:done)

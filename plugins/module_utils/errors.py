@@ -10,7 +10,8 @@ that turns them into failures.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator, NoReturn, Sequence
 
 
 class DepotError(Exception):
@@ -72,6 +73,10 @@ class BusyError(StoreError):
     """Somebody else holds a lock; the details say all that is known of them."""
 
 
+class JobError(DepotError):
+    """A job on a node ended without a result."""
+
+
 def run_module(
     perform: Callable[[dict[str, Any], bool], dict[str, Any]],
     argument_spec: dict[str, Any],
@@ -80,17 +85,34 @@ def run_module(
     """Run one module: arguments in, ``perform(params, check_mode)``, result or failure out.
 
     ``perform`` returns the arguments of ``exit_json``; ``warnings`` among them are given to Ansible as such.
-    ``options`` are those of ``AnsibleModule`` (``required_if`` and the like).
+    ``options`` are those of ``AnsibleModule`` (``required_if`` and the like). Where the action plugin asks for it, the
+    module runs as a job (:mod:`jobs`), and prints either its result or how far it is.
     """
     from ansible.module_utils.basic import AnsibleModule  # here, so that all other code runs without Ansible
 
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **options)
-    try:
+    if module.params.get("_job"):
+        from ansible_collections.scisoft.julia_depots.plugins.module_utils import jobs  # which needs this module
+
+        with _failures_of(module):
+            jobs.attend(module.params["_job"], lambda: _run(perform, module))
+    _run(perform, module)
+
+
+def _run(perform: Callable[[dict[str, Any], bool], dict[str, Any]], module: Any) -> NoReturn:
+    with _failures_of(module):
         result = perform(module.params, module.check_mode)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+@contextmanager
+def _failures_of(module: Any) -> Iterator[None]:
+    """Let a module fail with what is raised within."""
+    try:
+        yield
     except DepotError as error:
         module.fail_json(**error.result())
     except OSError as error:
         module.fail_json(msg=f"{error.strerror or error}: {error.filename or 'no file named'}", errno=error.errno)
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    module.exit_json(**result)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Iterator
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import progress
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BusyError
 
 RETRY_SECONDS = 0.2
@@ -48,6 +49,7 @@ def acquire(descriptor: int, wait: float, message: str) -> None:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise BusyError(f"{message}; waited {wait:g} s, run again later or raise lock_timeout") from None
+            progress.tell("waiting", message)
             time.sleep(RETRY_SECONDS)
 
 

@@ -95,7 +95,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL in a word, or '=' in the name of a variable
         reason = getattr(error, "strerror", None) or error
@@ -126,9 +126,9 @@ def run(
     return completed
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to kill the child when the module that started it dies (prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask the kernel to send this process a signal when the thread that started it ends (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _drain(

@@ -19,6 +19,7 @@ from ansible_collections.scisoft.julia_depots.plugins.action import julia as act
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import JuliaError, TimeLimitError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import program
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program import Runner, toml, unpacked
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.watch import EventFile
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import Mount, Sandbox
 from tests.unit.helpers import FakeJulia, needs_bwrap
 
@@ -49,12 +50,12 @@ def test_a_torn_last_line_is_left(tmp_path, content, count):
     path = tmp_path / "events"
     if content is not None:
         path.write_text(content)
-    assert program._read_events(str(path)) == [{"event": "a", "x": 1}] * count
+    assert list(EventFile(str(path)).new()) == [{"event": "a", "x": 1}] * count
 
 
 def test_an_event_that_is_no_utf8_is_read_all_the_same(tmp_path):
     (tmp_path / "events").write_bytes(b'{"event": "a", "x": "\xff"}\n')
-    assert program._read_events(str(tmp_path / "events")) == [{"event": "a", "x": "\ufffd"}]
+    assert list(EventFile(str(tmp_path / "events")).new()) == [{"event": "a", "x": "\ufffd"}]
 
 
 @pytest.mark.parametrize(

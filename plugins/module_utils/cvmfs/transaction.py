@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Iterator, Mapping
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import progress
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs import (
     ownership,
     server,
@@ -85,6 +86,7 @@ def around(
     :param template: two paths; the second begins as a clone of the first, where that can be had.
     """
     owner = ownership.this_process(purpose)
+    progress.tell("transaction", f"opens in {repository.name}")
     _open(repository, owner, lease, template)
     opened = Opened(template is not None and os.path.isdir(os.path.join(repository.mount, template[1])))
     if template and not opened.cloned:
@@ -93,6 +95,7 @@ def around(
         _open(repository, owner, lease)
     try:
         yield opened
+        progress.tell("transaction", f"is published in {repository.name}")
         opened.warnings += session.publish(
             repository, tag, purpose, wait=options.open_files_timeout, force=options.force
         ).warnings

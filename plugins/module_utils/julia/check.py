@@ -11,6 +11,7 @@ import tempfile
 import time
 from typing import Any, Mapping
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import jobs
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import sandbox as sandboxes
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import (
     BuildError,
@@ -25,6 +26,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program
 
 ARGUMENT_SPEC = dict(
     arguments.julia_spec(),
+    **jobs.SPEC,
     project={"type": "path", "required": True},
     depots={"type": "list", "elements": "path", "default": []},
     workload={"type": "str", "default": ""},

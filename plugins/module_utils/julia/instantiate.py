@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import jobs, trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import (
     BuildError,
     InputError,
@@ -36,6 +36,7 @@ SLIMMED = "slimmed.toml"  # in a depot: what its packages lack on purpose (plugi
 ARGUMENT_SPEC = dict(
     arguments.julia_spec(),
     **arguments.lock_spec(),
+    **jobs.SPEC,
     project={"type": "path", "required": True},
     environment={"type": "str"},
     depot={"type": "path"},

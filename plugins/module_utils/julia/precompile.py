@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import trees
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import jobs, trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import (
     arguments,
@@ -31,6 +31,7 @@ SEED_SPEC = {"depot": {"type": "path", "required": True}, "built_below": {"type"
 ARGUMENT_SPEC = dict(
     arguments.julia_spec(),
     **arguments.lock_spec(),
+    **jobs.SPEC,
     project={"type": "path", "required": True},
     depot={"type": "path", "required": True},
     package_depots={"type": "list", "elements": "path", "default": []},

@@ -17,6 +17,7 @@ from typing import Any, Iterator, Mapping, Sequence
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import JuliaError, TimeLimitError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import FLAGS
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.watch import EventFile, Watch
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import (
     BASE_ENVIRONMENT,
     Mount,
@@ -27,7 +28,6 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox impor
 PROGRAMS_INSIDE = "/tmp/programs"
 EXCHANGE_INSIDE = "/tmp/exchange"
 ERROR_LINES = 30  # what Pkg says of versions that conflict is long
-SETTLING = ("package", "loaded", "failed")  # the events that end what an event `started` began
 DEFAULT_BUNDLE_ERROR = (
     "the Julia programs did not arrive with the module; call it by its full name scisoft.julia_depots.*, "
     "so that the collection's action plugin carries them"
@@ -96,20 +96,27 @@ class Runner:
         """
         with tempfile.TemporaryDirectory(prefix="julia-exchange-") as exchange:
             inside = EXCHANGE_INSIDE if self.sandbox else exchange
-            events_file = os.path.join(exchange, "events.jsonl")
+            file, watch, events = EventFile(os.path.join(exchange, "events.jsonl")), Watch(), []
+
+            def look() -> None:
+                for event in file.new():
+                    events.append(event)
+                    watch.see(event)
+                watch.tell()
+
             asked = dict(request, events=os.path.join(inside, "events.jsonl"), scratch=inside)
             with open(os.path.join(exchange, "request.toml"), "w", encoding="utf-8") as stream:
                 stream.write(toml(asked))
             argv, environment = self._command(program, exchange, env, [*FLAGS, *flags])
             try:
-                completed = process.run(argv, environment, timeout=self.timeout)
+                completed = process.run(argv, environment, timeout=self.timeout, on_poll=look)
             except TimeLimitError as error:
                 raise TimeLimitError(
                     f"{program} did not end within time_limit: {self.timeout:g} s, and was killed with all its "
-                    f"children{_busy_with(_read_events(events_file))}",
+                    f"children{_busy_with(watch)}",
                     **error.details,
                 ) from error
-            outcome = Outcome(events=_read_events(events_file), completed=completed)
+            outcome = Outcome(events, completed)
         if not completed.ok:
             raise JuliaError(f"{program} failed: {_last_error(completed.stderr)}", **completed.details())
         if outcome.first("done") is None:
@@ -161,26 +168,10 @@ def depot_path(depots: Sequence[str]) -> str:
     return ":".join([*depots, ""])
 
 
-def _read_events(path: str) -> list[dict[str, Any]]:
-    """The events written so far; a last line that is not whole is left."""
-    if not os.path.exists(path):
-        return []
-    events = []
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            if line.endswith("\n"):
-                events.append(json.loads(line))
-    return events
-
-
-def _busy_with(events: Sequence[Mapping[str, Any]]) -> str:
+def _busy_with(watch: Watch) -> str:
     """What a program was doing at its last event, as the end of a sentence."""
-    settled = {event.get("package", event.get("what")) for event in events if event["event"] in SETTLING}
-    started = [event["package"] for event in events if event["event"] == "started"]
-    busy = [name for name in started if name not in settled]
-    phases = [event["name"] for event in events if event["event"] == "phase"]
-    busy = busy or phases[-1:]
-    return f"; it was busy with {', '.join(busy)}" if busy else ""
+    busy = watch.running or [watch.phase]
+    return f"; it was busy with {', '.join(busy)}" if any(busy) else ""
 
 
 def _last_error(stderr: str) -> str:

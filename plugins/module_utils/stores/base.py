@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Callable, Iterator, Sequence
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import process
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import process, progress
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import StoreError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
     RELEASE_ID,
@@ -21,7 +22,10 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.release impor
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Held, Step
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import names
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import count, names
+
+COUNTING_SECONDS = 2.0  # a copy that is done before is not counted, and the time between two countings at least
+COUNTING_PART = 50.0  # the time between two countings, in multiples of what one takes
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def copy_tree(source: str, destination: str) -> None:
         source,
         destination,
     ]
-    completed = process.run(argv, BASE_ENVIRONMENT, output_limit=4096)
+    completed = process.run(argv, BASE_ENVIRONMENT, output_limit=4096, on_poll=_Copying(source, destination).look)
     if not completed.ok:
         free = shutil.disk_usage(os.path.dirname(destination)).free
         raise StoreError(
@@ -173,6 +177,28 @@ def copy_tree(source: str, destination: str) -> None:
             f"{completed.stderr.strip()}",
             **completed.details(),
         )
+
+
+class _Copying:
+    """How much of a folder was copied. It is counted seldom, so that this takes little of the time of the copy."""
+
+    def __init__(self, source: str, destination: str) -> None:
+        self.source = source
+        self.destination = destination
+        self._total: int | None = None
+        self._next = time.monotonic() + COUNTING_SECONDS
+
+    def look(self) -> None:
+        """Count and tell, if it is time for that."""
+        started = time.monotonic()
+        if started < self._next:
+            return
+        if self._total is None:
+            self._total = count(self.source).bytes
+        done = min(count(self.destination).bytes, self._total)
+        progress.tell("copy", self.source, done=done // 10**6, total=self._total // 10**6, unit="MB")
+        now = time.monotonic()
+        self._next = now + max(COUNTING_SECONDS, COUNTING_PART * (now - started))
 
 
 def remove_tree(path: str) -> None:

@@ -175,5 +175,4 @@ def _release_of(todo: Sequence[Step]) -> str:
 
 
 def _purpose(environment: str, todo: Sequence[Step]) -> str:
-    verbs = {"added": "add", "published": "publish", "activated": "activate", "removed": "remove"}
-    return f"{environment}: " + ", ".join(f"{verbs[step.status]} {step.what} {step.id}" for step in todo)
+    return f"{environment}: " + ", ".join(f"{step.verb} {step.what} {step.id}" for step in todo)

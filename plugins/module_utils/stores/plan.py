@@ -10,6 +10,8 @@ from typing import Sequence
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import StoreError
 
+VERBS = {"added": "add", "published": "publish", "activated": "activate", "removed": "remove"}
+
 
 @dataclass(frozen=True)
 class Held:
@@ -50,6 +52,11 @@ class Step:
     id: str
     status: str
     details: dict = field(default_factory=dict, compare=False)
+
+    @property
+    def verb(self) -> str:
+        """What is done, for sentences about it."""
+        return VERBS[self.status]
 
     def action(self) -> dict[str, str]:
         return {"what": self.what, "id": self.id, "status": self.status}

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, Mapping
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation, trees
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation, jobs, progress, trees
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.transaction import Options
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError, StoreError
@@ -84,6 +84,7 @@ ARGUMENT_SPEC = {
     "open_files_timeout": {"type": "int", "default": 60},
     "whitelist_days": {"type": "int", "default": 7},
     "_bundle": {"type": "path"},
+    **jobs.SPEC,
 }
 REQUIRED_IF = [
     ("state", "published", ("release", "source")),
@@ -127,7 +128,8 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         delivery = _delivery(params, store) if params["state"] == "published" else None
         if todo:
             with store.transaction(environment, todo, delivery):
-                for step in todo:
+                for number, step in enumerate(todo):
+                    progress.tell(step.verb, f"{step.what} {step.id}", done=number, total=len(todo))
                     store.take(environment, step, delivery)
         return _result(store, environment, store.held(environment), todo, recovered, removed, happened=True)
 
