@@ -27,6 +27,18 @@ if grep -q '^cvmfs:' /etc/passwd || getent passwd cvmfs >/dev/null 2>&1; then
     tell user yes
 fi
 
+# How packages are installed here, and the code name of the distribution. Debian has a package dnf, and EPEL one apt.
+for manager in $([ ! -e /etc/debian_version ] || echo apt-get) dnf zypper pacman apk; do
+    if command -v "$manager" >/dev/null; then
+        tell package_manager "${manager%-get}"
+        break
+    fi
+done
+if [ -r /etc/os-release ]; then
+    # shellcheck disable=SC1091
+    (. /etc/os-release && tell code_name "${VERSION_CODENAME-}")
+fi
+
 # Root may raise its limit where it has the capability for that, and up to fs.nr_open; so it is tried.
 # shellcheck disable=SC3045
 if (ulimit -n "$nfiles") 2>/dev/null; then
