@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-others test-cvmfs test-cvmfs-roles lint bench lock clean
+.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-others test-cvmfs test-cvmfs-roles lint docs changelog bench lock clean
 
 # Where quickstart puts everything, and further arguments of its ansible-playbook or of bench.
 QUICKSTART_ROOT ?= .quickstart
@@ -53,6 +53,15 @@ test-cvmfs: ## Run the tests of CernVM-FS with the real server and client alone,
 test-cvmfs-roles: ## Run the roles of CernVM-FS at length, emulated and real (not part of test)
 	@scripts/bootstrap test
 	@$(BIN)/python -m pytest tests/cvmfs/test_client.py tests/cvmfs/test_server_roles.py
+
+docs: ## Build the documentation in .build/docs/html
+	@scripts/bootstrap test
+	@$(BIN)/python -m docs.generator build
+
+changelog: ## Check the fragments of the changelog, and show the next release notes
+	@scripts/bootstrap test
+	@$(BIN)/antsibull-changelog lint
+	@$(BIN)/antsibull-changelog generate --output -
 
 bench: ## Measure, and print a table and JSON
 	@scripts/bootstrap test
