@@ -23,6 +23,9 @@ BUILD = ROOT / ".build" / "docs"
 SOURCE = BUILD / "source"
 COLLECTIONS = ROOT / ".build" / "collections"
 
+# What makes the list of decisions a part of the site.
+DECISIONS = "\n```{toctree}\n:hidden:\n:glob:\n\n[!R]*\n```\n"
+
 sys.path.insert(0, str(COLLECTIONS))
 
 
@@ -69,6 +72,8 @@ def build() -> None:
     for page in ("docsite/index.rst", "docsite/elsewhere.rst", "comparison.md"):
         shutil.copy(ROOT / "docs" / page, SOURCE)
     shutil.copytree(ROOT / "docs" / "decisions", SOURCE / "decisions")
+    with open(SOURCE / "decisions" / "README.md", "a", encoding="utf-8") as readme:
+        readme.write(DECISIONS)
     if (ROOT / "docs" / "images").is_dir():
         shutil.copytree(ROOT / "docs" / "images", SOURCE / "images")
     for name, page in pages.PAGES.items():

@@ -27,7 +27,9 @@ def _role(name: str) -> str:
 
 def _value(value: Any) -> str:
     """A default as YAML would have it on one line."""
-    return f"``{json.dumps(value, ensure_ascii=False)}``" if value != "" else "empty"
+    if value == "":
+        return "empty"
+    return f"``{value}``" if isinstance(value, str) else f"``{json.dumps(value, ensure_ascii=False)}``"
 
 
 # --- playbooks
@@ -54,7 +56,7 @@ def _playbook(root: Path, playbook: playbooks.Playbook, said: dict[str, str]) ->
     page += rst.paragraph(f"**Check mode.** {said['check']}")
     if playbook.targets:
         page += rst.paragraph(
-            "**Runs on.** "
+            "**Groups.** "
             + ", ".join(f"``{variable}`` (``{group}``)" for variable, group in sorted(playbook.targets.items()))
         )
     shared: dict[str, None] = {}
@@ -89,7 +91,7 @@ def variable_page(root: Path) -> str:
     shared = variables.site_variables(root)
     rows = [_site_variable(name, options) for name, options in sorted(shared.items())]
     rows += [[f"``{name}``", entry["says"], entry["default"], ""] for name, entry in said["others"].items()]
-    page += rst.table(["Variable", "Says", "Default", "Read by"], rows, [20, 50, 15, 15])
+    page += rst.table(["Variable", "Says", "Default", "Read by"], rows, [22, 46, 15, 17])
     page += rst.label("environment_keys") + rst.title("Keys of an environment", 1)
     page += rst.paragraph("Each entry of ``depot_environments`` is a mapping with these keys.")
     keys = [
