@@ -53,7 +53,13 @@ def test_no_level_hides_a_better_one(arch):
             assert not set(later.flags) <= set(level.flags), f"{later.name} must stand before {level.name}"
 
 
-@pytest.mark.parametrize(("arch", "level"), [(arch, level) for arch, rows in LEVELS.items() for level in rows], ids=str)
+EVERY_LEVEL = pytest.mark.parametrize(
+    ("arch", "level"),
+    [pytest.param(arch, row, id=f"{arch}-{row.name}") for arch, rows in LEVELS.items() for row in rows],
+)
+
+
+@EVERY_LEVEL
 def test_a_node_that_has_just_its_flags_takes_each_level(arch, level):
     newest = max(first for rows in LEVELS.values() for row in rows for first in row.targets)
     every = resolve([row.name for row in LEVELS[arch]], arch, newest)
@@ -64,6 +70,12 @@ def test_a_node_that_has_just_its_flags_takes_each_level(arch, level):
         assert alone.target_for(version) == target
         assert targets.TARGET.match(target), f"{target!r} is not in the form of a Julia target string"
         assert ";" not in target, f"{target!r} holds several targets, which no level does"
+
+
+@EVERY_LEVEL
+def test_each_level_asks_for_all_that_one_before_it_asks_for(arch, level):
+    before = LEVELS[arch][1 : LEVELS[arch].index(level)]
+    assert not before or any(set(row.flags) <= set(level.flags) for row in before), "are all its flags there?"
 
 
 def test_every_processor_that_was_recorded_has_a_level_of_the_table():
