@@ -71,7 +71,7 @@ docs: ## Build the documentation in .build/docs/html
 changelog: ## Check the fragments of the changelog, and show the next release notes
 	@scripts/bootstrap test
 	@$(BIN)/antsibull-changelog lint
-	@$(BIN)/antsibull-changelog generate --output -
+	@scripts/release_notes
 
 bench: ## Measure, and print a table and JSON
 	@scripts/bootstrap test

@@ -39,8 +39,9 @@ def compare() -> list[str]:
     keys = variables.explained(ROOT)["environment"]
     lines += [f"docs/variables.yml: the key {key} is missing" for key in ENVIRONMENT_KEYS if key not in keys]
     lines += [f"docs/variables.yml: there is no key {key}" for key in keys if key not in ENVIRONMENT_KEYS]
-    explained = playbooks.explained(ROOT)
-    lines += [f"docs/playbooks.yml: {name} is missing" for name in playbooks.names(ROOT) if name not in explained]
+    explained, there = playbooks.explained(ROOT), playbooks.names(ROOT)
+    lines += [f"docs/playbooks.yml: there is no playbook {name}" for name in explained if name not in there]
+    lines += [f"docs/playbooks.yml: {name} is missing" for name in there if name not in explained]
     return lines
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -244,7 +245,11 @@ def _of_node(node: yaml.Node | None, action: str) -> Iterator[tuple[str, int]]:
 
 def of_template(template: str) -> list[str]:
     """The texts that a Jinja template stands for: the whole, and lists of faults inside of its expressions."""
-    tree = jinja2.Environment(extensions=["jinja2.ext.do"]).parse(template)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # regular expressions are full of escapes that Python has not
+        tree = jinja2.Environment(extensions=["jinja2.ext.do"]).parse(template)
     parts: list[list[str]] = []
     for output in tree.find_all(nodes.Output):
         for part in output.nodes:
