@@ -30,6 +30,7 @@ from jinja2 import nodes
 VALUE = "…"
 ERRORS = {"DepotError", "ValueError", "AnsibleActionFail", "AnsibleError", "AnsibleFilterError"}
 FAULTS = re.compile(r"(^|_)faults?(_|$)")
+YAML = ("roles/*/tasks/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "playbooks/**/*.yml", "awx/*.yml")
 # How many texts one expression may stand for before its parts are values: none of the code comes near.
 MOST_TEXTS = 64
 
@@ -60,7 +61,7 @@ def collect(root: Path) -> Messages:
     sources = {path: ast.parse(path.read_text()) for path in sorted((root / "plugins").rglob("*.py"))}
     for path, text, line in Python(sources).messages():
         add(text, path, line)
-    for pattern in ("roles/*/tasks/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "playbooks/**/*.yml"):
+    for pattern in YAML:
         for path in sorted(root.glob(pattern)):
             for text, line in of_yaml(path.read_text()):
                 add(text, path, line)

@@ -21,7 +21,8 @@ from docs.generator.__main__ import compare
 
 BIN = ROOT / ".build" / "venv" / "bin"
 COLLECTION = "scisoft.julia_depots"
-MARKDOWN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES_OF_PARTS = [*ROOT.glob("roles/*/README.md"), *ROOT.glob("awx/*.md"), *ROOT.glob("environments/*/README.md")]
+MARKDOWN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(PAGES_OF_PARTS)]
 GUIDES = sorted((ROOT / "docs" / "docsite").rglob("*.rst"))
 WRITTEN = [*MARKDOWN, *GUIDES, *sorted((ROOT / "docs").glob("*.yml"))]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
