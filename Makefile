@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-unit test-julia test-sanity test-integration test-site test-others test-cvmfs test-cvmfs-roles lint bench lock clean
+.PHONY: help venv julia cvmfs quickstart test test-unit test-julia test-sanity test-integration test-site test-others test-cvmfs test-cvmfs-roles lint docs changelog bench lock clean
 
 # Where quickstart puts everything, and further arguments of its ansible-playbook or of bench.
 QUICKSTART_ROOT ?= .quickstart
 EXTRA ?=
+# The Julias that `make julia` installs: one of each series that is in use.
+JULIA_VERSIONS ?= 1.10.8 1.11.7 1.12.5
 
 BIN := .build/venv/bin
 
@@ -17,10 +19,18 @@ export QUICKSTART_ROOT
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: QUICKSTART_ROOT=DIR (default .quickstart), EXTRA="further arguments" (quickstart, bench)'
+	@echo 'Variables: QUICKSTART_ROOT=DIR (default .quickstart), EXTRA="further arguments" (quickstart, bench),'
+	@echo '  JULIA_VERSIONS="VERSION ..." (julia), ANSIBLE_CORE=2.17 or newest (everything; default: the locked one)'
 
-venv: ## Make the virtual environment .build/venv, with what tests need
+venv: ## Make the virtual environment .build/venv, with what tests need, and the ansible-core of ANSIBLE_CORE
 	@scripts/bootstrap test
+
+julia: ## Install the Julias of JULIA_VERSIONS for the tests, below .build/julia
+	@scripts/bootstrap test
+	@scripts/set_up_julia $(JULIA_VERSIONS)
+
+cvmfs: ## Install CernVM-FS from CERN's packages on this machine (as root)
+	@scripts/set_up_cvmfs
 
 quickstart: ## Build, check, publish and activate environments/jets on this machine, below QUICKSTART_ROOT
 	@scripts/bootstrap run
@@ -53,6 +63,15 @@ test-cvmfs: ## Run the tests of CernVM-FS with the real server and client alone,
 test-cvmfs-roles: ## Run the roles of CernVM-FS at length, emulated and real (not part of test)
 	@scripts/bootstrap test
 	@$(BIN)/python -m pytest tests/cvmfs/test_client.py tests/cvmfs/test_server_roles.py
+
+docs: ## Build the documentation in .build/docs/html
+	@scripts/bootstrap test
+	@$(BIN)/python -m docs.generator build
+
+changelog: ## Check the fragments of the changelog, and show the next release notes
+	@scripts/bootstrap test
+	@$(BIN)/antsibull-changelog lint
+	@scripts/release_notes
 
 bench: ## Measure, and print a table and JSON
 	@scripts/bootstrap test

@@ -214,7 +214,7 @@ _FLAGS_OF_FEATURES = {
 LITERAL = "literal"
 PORTABLE = "portable"
 
-_TARGET = re.compile(r"^[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*(;[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*)*\Z")
+TARGET = re.compile(r"^[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*(;[a-z][a-z0-9_.-]*(,[+-]?[a-z0-9_.()-]+)*)*\Z")
 
 
 def parse_version(text: str) -> Version:
@@ -300,7 +300,7 @@ def _levels_of(name: str, arch: str, version: Version, faults: list[str]) -> lis
         if several:
             return [table[part] for part in bundle.levels]
         return [Level(PORTABLE, {_NATIVE: Level(name, bundle.targets).target_for(version)})]
-    if not re.search(r"[;,]", name) or not _TARGET.match(name):
+    if not re.search(r"[;,]", name) or not TARGET.match(name):
         faults.append(
             f"{name!r} is neither a level of {arch} ({', '.join(table)}), nor {' nor '.join(BUNDLES[arch])}, nor a "
             "Julia target string such as 'generic;haswell,-rdrnd,-fsgsbase,clone_all'"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scisoft.julia_depots contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``/proc/cpuinfo`` tells of the first processor on real machines, and the level of the whole table for each.
+"""What ``/proc/cpuinfo`` tells of the first processor on real machines, and the level that each should have at least.
 
 ``vm-`` are virtual machines, which mask features. A Neoverse V2 has no row of its own.
 """
@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.targets import LEVELS
 
 FOLDER = Path(__file__).parent
 
@@ -51,3 +53,10 @@ def flags_of(processor: str) -> list[str]:
         if key.strip() in ("flags", "Features"):
             return value.split()
     raise AssertionError(f"{processor} has no flags")
+
+
+def level_of(processor: str) -> str:
+    """The level of the whole table that a node with this processor takes, the last one all of whose flags it has."""
+    arch = LEVELS_OF_PROCESSORS[processor].partition("/")[0]
+    has = set(flags_of(processor))
+    return f"{arch}/{[level.name for level in LEVELS[arch] if has.issuperset(level.flags)][-1]}"

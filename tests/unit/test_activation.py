@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation, targets
 from tests import cpus
-from tests.cpus import LEVELS_OF_PROCESSORS
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATES = {path.name: path.read_text() for path in (PROJECT / "plugins" / "release").iterdir()}
@@ -31,6 +30,7 @@ TEMPLATES = {path.name: path.read_text() for path in (PROJECT / "plugins" / "rel
 A = "0123456789abcdef"
 B = "fedcba9876543210"
 LEVELS = {arch: [" ".join([level.name, *level.flags]) for level in levels] for arch, levels in targets.LEVELS.items()}
+ACTIVE_LEVELS = {processor: cpus.level_of(processor) for processor in cpus.LEVELS_OF_PROCESSORS}
 OWN_ARCH = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())
 
 FAKE_JULIA = """#!/bin/sh
@@ -257,7 +257,7 @@ def test_shellcheck(place):
 
 
 @every_sh
-@pytest.mark.parametrize(("processor", "active"), LEVELS_OF_PROCESSORS.items())
+@pytest.mark.parametrize(("processor", "active"), ACTIVE_LEVELS.items())
 def test_level_of_real_processors(place, shell, processor, active):
     _unused, _unused, environment = wrapper(place.release(), clean_environment(place, processor), shell=shell)
     assert environment["JULIA_DEPOTS_ACTIVE"] == active
@@ -379,13 +379,13 @@ def test_the_command_that_a_node_is_told_gives_the_packages(own_place):
     assert got["JULIA_LOAD_PATH"] == f"@:@v#.#:{depot}/environments/jets:@stdlib"
 
 
-@pytest.mark.parametrize("processor", [*LEVELS_OF_PROCESSORS, "missing"])
+@pytest.mark.parametrize("processor", [*ACTIVE_LEVELS, "missing"])
 def test_packages_without_caches_change_nothing_for_nodes_that_have_builds(own_place, processor):
-    arch = LEVELS_OF_PROCESSORS.get(processor, "x86_64/generic").partition("/")[0]
+    arch = ACTIVE_LEVELS.get(processor, "x86_64/generic").partition("/")[0]
     release = own_place.publish(levels={arch: LEVELS[arch]}, platforms=("i686-linux-gnu",))
     environment = clean_environment(own_place, processor)
     _unused, _unused, got = wrapper(release, environment)
-    assert got["JULIA_DEPOTS_ACTIVE"] == LEVELS_OF_PROCESSORS.get(processor, "x86_64/generic")
+    assert got["JULIA_DEPOTS_ACTIVE"] == ACTIVE_LEVELS.get(processor, "x86_64/generic")
 
 
 # --- bin/julia ---
@@ -892,7 +892,7 @@ def julia_place(own_place, julia, julia_version):
     return own_place
 
 
-OWN_PROCESSORS = {name: active for name, active in LEVELS_OF_PROCESSORS.items() if active.startswith(f"{OWN_ARCH}/")}
+OWN_PROCESSORS = {name: active for name, active in ACTIVE_LEVELS.items() if active.startswith(f"{OWN_ARCH}/")}
 
 
 def include(place: Place, identifier: str = A) -> str:

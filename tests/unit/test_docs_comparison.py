@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scisoft.julia_depots contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables in the documentation agree with the tree: tests that are named exist, variables that exist are named."""
+"""The comparison with DepotDelivery.jl agrees with the tree: every test that it names exists."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
-
-from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.plan import ENVIRONMENT_KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPARISON = ROOT / "docs" / "comparison.md"
@@ -77,26 +74,3 @@ def test_every_feature_of_ours_names_what_proves_it():
     for row in rows:
         named = row[-1].split("<br>")
         assert [text for text in named if not TEST.fullmatch(text) and not TARGET.fullmatch(text)] == [], row[0]
-
-
-def first_column(header: str) -> set[str]:
-    """What the table of the README that has this header names in its first column."""
-    (table,) = [table for table in tables(ROOT / "README.md") if table[0][0] == header]
-    return {name for row in table[1:] for name in re.findall(r"`([^`]+)`", row[0])}
-
-
-def test_the_readme_names_every_key_of_an_environment():
-    assert first_column("key") == set(ENVIRONMENT_KEYS)
-
-
-def test_the_readme_names_every_variable_of_a_site():
-    """The variables that roles take their defaults from and share, as their specifications tell them."""
-    options = [
-        option
-        for path in ROOT.glob("roles/*/meta/argument_specs.yml")
-        for entry_point in yaml.safe_load(path.read_text())["argument_specs"].values()
-        for option in (entry_point.get("options") or {}).values()
-    ]
-    named = re.compile(r"Default (?:is|are those of) C\((depot_[a-z_]+)\)")
-    known = {name for option in options for name in named.findall(str(option.get("description")))}
-    assert first_column("variable") == known

@@ -53,21 +53,45 @@ def test_no_level_hides_a_better_one(arch):
             assert not set(later.flags) <= set(level.flags), f"{later.name} must stand before {level.name}"
 
 
-def test_every_level_but_some_is_that_of_a_real_processor():
-    taken = set(cpus.LEVELS_OF_PROCESSORS.values())
-    untaken = {f"{arch}/{level.name}" for arch, levels in LEVELS.items() for level in levels} - taken
-    # What fits all, the psABI's names where a CPU's is better, and a processor of cars.
-    assert untaken == {
-        *("x86_64/generic", "x86_64/x86-64-v3", "x86_64/x86-64-v4"),
-        *("aarch64/generic", "aarch64/carmel"),
-    }
+EVERY_LEVEL = pytest.mark.parametrize(
+    ("arch", "level"),
+    [pytest.param(arch, row, id=f"{arch}-{row.name}") for arch, rows in LEVELS.items() for row in rows],
+)
+
+
+@EVERY_LEVEL
+def test_a_node_that_has_just_its_flags_takes_each_level(arch, level):
+    newest = max(first for rows in LEVELS.values() for row in rows for first in row.targets)
+    every = resolve([row.name for row in LEVELS[arch]], arch, newest)
+    assert chosen(every, level.flags) == level.name
+    assert level.first_version >= (1, 9, 0)
+    for version, target in level.targets.items():
+        (alone,) = resolve([level.name], arch, version)
+        assert alone.target_for(version) == target
+        assert targets.TARGET.match(target), f"{target!r} is not in the form of a Julia target string"
+        assert ";" not in target, f"{target!r} holds several targets, which no level does"
+
+
+@EVERY_LEVEL
+def test_each_level_asks_for_all_that_one_before_it_asks_for(arch, level):
+    before = LEVELS[arch][1 : LEVELS[arch].index(level)]
+    assert not before or any(set(row.flags) <= set(level.flags) for row in before), "are all its flags there?"
+
+
+def test_every_processor_that_was_recorded_has_a_level_of_the_table():
     assert {path.stem for path in cpus.FOLDER.glob("*.txt")} == set(cpus.LEVELS_OF_PROCESSORS)
+    rows = {f"{arch}/{level.name}" for arch, levels in LEVELS.items() for level in levels}
+    assert set(cpus.LEVELS_OF_PROCESSORS.values()) <= rows
 
 
-@pytest.mark.parametrize(("processor", "active"), cpus.LEVELS_OF_PROCESSORS.items())
-def test_real_processors_take_their_level(processor, active):
-    arch, level = active.split("/")
-    assert chosen(resolve([row.name for row in LEVELS[arch]], arch, (1, 12, 5)), cpus.flags_of(processor)) == level
+@pytest.mark.parametrize(("processor", "least"), cpus.LEVELS_OF_PROCESSORS.items())
+def test_real_processors_take_their_level_or_one_that_asks_for_more(processor, least):
+    arch, level = least.split("/")
+    names = [row.name for row in LEVELS[arch]]
+    flags = {row.name: set(row.flags) for row in LEVELS[arch]}
+    taken = cpus.level_of(processor).partition("/")[2]
+    assert names.index(taken) >= names.index(level)
+    assert flags[taken] >= flags[level], f"{taken} asks for less than {level}, so it must stand before it"
 
 
 @pytest.mark.parametrize(
