@@ -63,11 +63,10 @@ def configured(folder: Path, **settings: Any) -> list[tuple[str, dict[str, Any]]
 def installed_collection(folder: Path) -> Path:
     """A collections path with this collection, packed and installed as a project's update does it."""
     galaxy = [str(BIN / "ansible-galaxy"), "collection"]
-    for command in (
-        [*galaxy, "build", "--output-path", str(folder), str(ROOT)],
-        [*galaxy, "install", "--offline", "-p", str(folder), f"{folder}/scisoft-julia_depots-0.1.0.tar.gz"],
-    ):
-        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    subprocess.run([*galaxy, "build", "--output-path", str(folder), str(ROOT)], check=True, capture_output=True)
+    (archive,) = folder.glob("scisoft-julia_depots-*.tar.gz")
+    install = [*galaxy, "install", "--offline", "-p", str(folder), str(archive)]
+    subprocess.run(install, check=True, capture_output=True, cwd=folder)
     return folder
 
 
