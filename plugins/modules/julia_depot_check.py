@@ -51,9 +51,9 @@ attributes:
   diff_mode:
     support: none
 extends_documentation_fragment:
-  - scisoft.julia_depots.depots.job
   - scisoft.julia_depots.depots.attributes
   - scisoft.julia_depots.depots.bundle
+  - scisoft.julia_depots.depots.job
   - scisoft.julia_depots.depots.julia
 """
 

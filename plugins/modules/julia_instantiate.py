@@ -102,9 +102,9 @@ attributes:
     support: partial
     details: The versions of all packages in the lock before and after, or its lines where only others change.
 extends_documentation_fragment:
-  - scisoft.julia_depots.depots.job
   - scisoft.julia_depots.depots.attributes
   - scisoft.julia_depots.depots.bundle
+  - scisoft.julia_depots.depots.job
   - scisoft.julia_depots.depots.julia
   - scisoft.julia_depots.depots.lock
 seealso:
