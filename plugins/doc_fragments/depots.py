@@ -33,6 +33,19 @@ options:
     type: path
 """
 
+    # Of modules that run as jobs.
+    JOB = r"""
+options:
+  _job:
+    description:
+      - How the job of this task is followed. The action plugin says it; leave it alone.
+    type: dict
+notes:
+  - The module runs as a job on the node. While it does, a line from time to time says how far it is, unless the
+    variable C(depot_progress) is false. The job ends when the run that wants its result ends, in whatever way. With
+    the task's own C(async) it runs as that says, without such lines.
+"""
+
     # Of modules that start Julia.
     JULIA = r"""
 options:

@@ -168,6 +168,7 @@ attributes:
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
   - scisoft.julia_depots.depots.bundle
+  - scisoft.julia_depots.depots.job
 """
 
 EXAMPLES = r"""

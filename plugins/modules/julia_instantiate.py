@@ -104,6 +104,7 @@ attributes:
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.attributes
   - scisoft.julia_depots.depots.bundle
+  - scisoft.julia_depots.depots.job
   - scisoft.julia_depots.depots.julia
   - scisoft.julia_depots.depots.lock
 seealso:

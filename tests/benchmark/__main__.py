@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmark import choice, cvmfs, levels, measures, seeding
+from tests.benchmark import choice, cvmfs, levels, measures, progress, seeding
 from tests.benchmark.measures import ROOT, Figure
 
 
@@ -72,6 +72,12 @@ def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
             place = folder / f"{version}-seeding"
             place.mkdir()
             for figure in seeding.measure(place, executable, version):
+                yield dataclasses.replace(figure, name=f"Julia {version}: {figure.name}")
+            shutil.rmtree(place)
+        if only in "progress":
+            place = folder / f"{version}-progress"
+            place.mkdir()
+            for figure in progress.measure(place, executable, min(times, 3)):
                 yield dataclasses.replace(figure, name=f"Julia {version}: {figure.name}")
             shutil.rmtree(place)
         if only in "levels" and (reason := levels.unavailable(version)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -112,6 +113,8 @@ class Task:
         """Run it as AWX would."""
         private = self.folder / "runner"
         private.mkdir(exist_ok=True)
+        # Else the options of an earlier run hold for this one too.
+        shutil.rmtree(private / "env", ignore_errors=True)
         return ansible_runner.run(
             private_data_dir=str(private),
             playbook=str(self.folder / "playbook.json"),
@@ -286,8 +289,12 @@ def comparable(result: dict[str, Any]) -> dict[str, Any]:
     result["totals"].pop("seconds")
     for package in result["packages"]:
         package.pop("seconds")
-    for name in ("ansible_facts", "ansible_job_id", "started", "finished", "results_file", "stdout_lines"):
+    for name in ("_bundle", "_job"):
+        result["invocation"]["module_args"].pop(name, None)
+    # What only Ansible's own jobs have.
+    for name in ("ansible_job_id", "started", "finished", "results_file", "stdout", "stderr"):
         result.pop(name, None)
+        result.pop(f"{name}_lines", None)
     return result
 
 

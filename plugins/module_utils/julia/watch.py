@@ -13,6 +13,7 @@ from typing import Any, Iterator, Mapping
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import progress
 
 SETTLING = ("package", "loaded", "finished", "failed")  # the events that end what an event `started` began
+STARTING = "start Julia"  # what a program does until it says something
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Watch:
     def tell(self) -> None:
         """Say all that to whoever follows this process."""
         busy = ", ".join(self.running)  # what runs longest comes first
-        progress.tell(self.phase, busy, done=self.done, total=self.total, skipped=self.skipped)
+        progress.tell(self.phase or STARTING, busy, done=self.done, total=self.total, skipped=self.skipped)
 
 
 def _name(event: Mapping[str, Any]) -> str:
