@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ import ansible_runner
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BIN = ROOT / ".build" / "venv" / "bin"
+BIN = Path(sys.executable).parent
 JETS = ROOT / "environments" / "jets"
 
 os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"  # where ansible-runner looks for ansible-playbook

@@ -15,7 +15,7 @@ include("report.jl")
 include("environment.jl")
 
 using .Report: emit, read_request
-using .Environment: direct_dependencies, packages
+using .Environment: direct_dependencies, locked
 
 const ERROR_BYTES = 8192
 
@@ -42,8 +42,7 @@ function main()
     emit(:julia, version=string(VERSION))
     direct = direct_dependencies(request["project"])
     # Extensions load by themselves, once their triggers are there.
-    indirect = [package.id for package in packages(request["project"])
-                if package.parent === nothing && !(package.id in direct)]
+    indirect = filter(!in(direct), locked(request["project"]))
     emit(:phase, name="load", total=length(direct) + length(indirect))
     foreach(load, direct)
     emit(:ready, seconds=time() - request["started_at"])

@@ -5,7 +5,7 @@
 "The packages that a lock names, and how they need each other."
 module Environment
 
-export Package, project_file, direct_dependencies, packages
+export Package, project_file, direct_dependencies, locked, packages
 
 using Base: PkgId, UUID
 using ..Compat: Compat
@@ -33,11 +33,15 @@ project_file(folder) =
 "The ids under [deps] of a project, and of the project itself where it is a package, by name."
 function direct_dependencies(folder)
     project = Compat.toml_file(project_file(folder))
-    found = [PkgId(UUID(uuid), name) for (name, uuid) in dependency_table(project, folder)]
+    table = Dict{String,Any}(dependency_table(project, folder))
     if haskey(project, "name") && haskey(project, "uuid")
-        push!(found, PkgId(UUID(project["uuid"]), project["name"]))
+        table[project["name"]] = project["uuid"]
     end
-    return sort!(found, by=pkg -> pkg.name)
+    found = PkgId[]
+    for name in sort!(collect(keys(table)))
+        push!(found, PkgId(UUID(table[name]), name))
+    end
+    return found
 end
 
 "The table [deps] of a project."
@@ -79,13 +83,25 @@ function packages(folder)
     return in_order(found)
 end
 
+# Every node is proved with this, so here are loops and not comprehensions: those take Julia much longer to compile.
+const Entry = NamedTuple{(:name, :info),Tuple{String,Dict{String,Any}}}
+
 "The entries of a lock in either format: tables of arrays at the top (1.0), or below `deps` (2.0)."
 function lock_entries(file)
     lock = Compat.toml_file(file)
     tables = haskey(lock, "manifest_format") ? get(lock, "deps", Dict()) : lock
-    return [(name=name, info=info) for (name, infos) in sort!(collect(tables), by=first)
-            if infos isa AbstractVector for info in infos]
+    entries = Entry[]
+    for name in sort!(collect(keys(tables)))
+        tables[name] isa AbstractVector || continue
+        for info in tables[name]
+            push!(entries, (name=name, info=info))
+        end
+    end
+    return entries
 end
+
+"The ids of all that the lock of a folder names, by name, without extensions."
+locked(folder) = PkgId[PkgId(UUID(entry.info["uuid"]), entry.name) for entry in lock_entries(Compat.manifest_path(folder))]
 
 # Dependencies are a list of names, or, where a name is not unique, a table of names and ids.
 dependency_ids(names::AbstractVector, by_name, ids) = PkgId[by_name[name] for name in names if haskey(by_name, name)]

@@ -93,6 +93,7 @@ def figures(folder: Path, times: int, only: str) -> Iterator[Figure]:
                 ("start_up", measures.start_up),
                 ("wrapper", measures.wrapper),
                 ("second_run", measures.second_run),
+                ("clients", measures.clients),
                 ("levels_running", levels.running),
                 ("cvmfs_start_up", cvmfs.start_up),
             ):

@@ -22,10 +22,12 @@ from pathlib import Path
 from tests.pkgserver import PackageServer, PackageWorld
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = ROOT / ".build" / "venv" / "bin"
+BIN = Path(sys.executable).parent
 COLLECTIONS = ROOT / ".build" / "collections"
 DEMO_PACKAGE = {"jets": "AntiKt", "fifty": "Many050"}
 FIFTY = 50
+NODES = 100
+FORKS = 10
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,45 @@ def second_run(site: BenchSite, times: int) -> list[Figure]:
         first.append(seconds(site.run))
         second.append(seconds(site.run))
     return [ratio(f"second run of site / first run ({site.name})", second, first, 0.25)]
+
+
+def clients(site: BenchSite, times: int) -> list[Figure]:
+    """The playbook ``clients`` for many nodes against a ping of the same nodes, with as many forks.
+
+    A node is a folder of this machine. It gets module files, profile snippets and a command, and is proved: a Julia is
+    started there that loads the whole environment. A workload, which is the site's own, is not run.
+    """
+    site.run()
+    nodes = site.folder / "nodes"
+    inventory = site.folder / "nodes.json"
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "depot_store": {"type": "directory", "path": str(site.folder / "store")},
+        "depot_environments": [{"name": site.name}],
+        "depot_client_modules": f"{nodes}/{{{{ inventory_hostname }}}}/modules",
+        "depot_client_profile": f"{nodes}/{{{{ inventory_hostname }}}}/profile.d",
+        "depot_client_bin": f"{nodes}/{{{{ inventory_hostname }}}}/bin",
+        "depot_client_default": site.name,
+    }
+    hosts = {f"node{number:03}": None for number in range(NODES)}
+    inventory.write_text(json.dumps({"all": {"vars": variables, "children": {"depot_clients": {"hosts": hosts}}}}))
+    arguments = ["--inventory", inventory, "--forks", str(FORKS)]
+    environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS))
+
+    def ping() -> None:
+        quiet([BIN / "ansible", *arguments, "--module-name", "ping", "depot_clients"], environment)
+
+    def play() -> None:
+        quiet([BIN / "ansible-playbook", *arguments, ROOT / "playbooks" / "clients.yml"], environment)
+
+    pings, first, second = [], [], []
+    for _unused in range(min(times, 3)):
+        shutil.rmtree(nodes, ignore_errors=True)
+        for samples, action in ((first, play), (pings, ping), (second, play), (pings, ping)):
+            samples.append(seconds(action))
+    name = f"the playbook clients for {NODES} nodes / a ping of them"
+    return [ratio(f"{name}, first run", first, pings, 12), ratio(f"{name}, second run", second, pings, 8)]
 
 
 def publishing(folder: Path, times: int) -> list[Figure]:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -25,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cvmfs.servers import Emulated, Real, Server
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = ROOT / ".build" / "venv" / "bin"
+BIN = Path(sys.executable).parent
 COLLECTIONS = ROOT / ".build" / "collections"
 PREPARE = Path(__file__).resolve().parent / "emulation" / "client" / "prepare"
 ROLE = ROOT / "roles" / "cvmfs_client"
@@ -424,6 +426,40 @@ def test_the_entry_point_repository_touches_nothing_else(client):
     client.sh(f"echo CVMFS_MAX_RETRIES=2 > /etc/cvmfs/config.d/{client.name}.local")
     refused = client.play(entry="repository")
     assert f"/etc/cvmfs/config.d/{client.name}.local was written by something else; " in refused.message
+
+
+@once
+def test_servers_and_key_from_the_variables_of_another_role(client):
+    """As ``docs/larger-sites.md`` has it, with the variables of galaxyproject.cvmfs."""
+    text = (ROOT / "docs" / "larger-sites.md").read_text()
+    mapping = yaml.safe_load(re.search(r"```yaml\n(cvmfs_client_repository: .*?)```", text, re.DOTALL)[1])
+    theirs = {
+        "cvmfs_server_urls": [
+            {"domain": "elsewhere.org", "urls": ["http://elsewhere.org/cvmfs/@fqrn@"]},
+            {"domain": client.name.partition(".")[2], "urls": [f"{client.url}/cvmfs/@fqrn@"]},
+        ],
+        "cvmfs_keys": [
+            {"path": f"/etc/cvmfs/keys/example.org/not-{client.name}.pub", "key": WRONG_KEY},
+            {"path": f"/etc/cvmfs/keys/example.org/{client.name}.pub", "key": client.key.read_text()},
+        ],
+    }
+    client.sh(
+        """
+        echo CVMFS_HTTP_PROXY=DIRECT > /etc/cvmfs/default.local
+        (ulimit -n 131072) 2> /dev/null || echo CVMFS_NFILES=$(ulimit -H -n) >> /etc/cvmfs/default.local
+        cvmfs_config setup
+        """
+    )
+    given = {**mapping, **theirs, "cvmfs_client_repository": client.name, "cvmfs_client_public_key_file": ""}
+    done = client.play(entry="repository", **given)
+    assert done.ok, done.text
+    assert client.revision == client.server.revision
+    again = client.play(entry="repository", **given)
+    assert (again.ok, again.changed) == (True, []), again.text
+
+    bad = client.play(entry="repository", **{**given, "cvmfs_keys": [], "cvmfs_server_urls": []})
+    assert "cvmfs_client_server_urls is empty" in bad.message
+    assert "cvmfs_client_public_key and cvmfs_client_public_key_file are both empty" in bad.message
 
 
 def test_a_server_that_cannot_be_reached_is_named(client):
