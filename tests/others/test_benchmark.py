@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+# To measure changes nothing; the report that shows the times is a new one.
+REPORTS = {"Write the report on the controller"}
 WARM = {"depot_benchmark_measurements": ["published_warm"]}
 
 
@@ -27,13 +29,13 @@ def test_the_table_of_an_environment(published, tmp_path):
     store = state_of(published.store)
     planned = published.run("benchmark", "--check", **variables)
     assert planned.ok, planned.text[-3000:]
-    assert planned.changed == 0
+    assert set(planned.changed_tasks) <= REPORTS
     assert not dest.parent.exists()
 
     # Answers of a survey are strings.
     run = published.run("benchmark", depot_benchmark_times="2", **variables)
     assert run.ok, run.text[-3000:]
-    assert run.changed == 0
+    assert set(run.changed_tasks) <= REPORTS
     (row,) = json.loads(dest.read_text())
     measurements = row.pop("measurements")
     assert row == {
@@ -65,7 +67,7 @@ def test_a_second_run_measures_anew_and_changes_nothing(published, tmp_path):
     for _number in range(2):
         run = published.run("benchmark", **variables)
         assert run.ok, run.text[-3000:]
-        assert run.changed == 0
+        assert set(run.changed_tasks) <= REPORTS
         texts.append(dest.read_text())
     assert [set(row["measurements"]) for row in json.loads(texts[1])] == [{"published_warm"}]
     assert texts[0] != texts[1]
