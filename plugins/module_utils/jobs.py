@@ -98,6 +98,7 @@ def _hand_over(folder: str) -> int:
     for name in (follower.ENDED, STDOUT, STDERR):
         with open(os.path.join(folder, name), "rb") as stream:
             printed[name] = stream.read()
+    os.unlink(os.path.join(folder, follower.ENDED))  # by which the keeper knows that the result was taken
     shutil.rmtree(folder, ignore_errors=True)
     status = int(printed[follower.ENDED])
     if status < 0 and not printed[STDOUT]:
@@ -156,7 +157,7 @@ def _keep(folder: str, temporary: str | None, starter: int, work: Callable[[], N
     os.replace(f"{ended}.new", ended)
     while _is_wanted(folder):
         time.sleep(follower.LOOK_SECONDS)
-    if os.path.exists(folder):  # else the follower took the result
+    if os.path.exists(ended):  # else the follower took the result
         shutil.rmtree(folder, ignore_errors=True)
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
