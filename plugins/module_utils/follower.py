@@ -15,10 +15,10 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, Iterator
 
 BEAT_SECONDS = 1.0
-LOOK_SECONDS = 0.05
+FIRST_LOOK, LAST_LOOK = 0.02, 0.25  # seconds between two looks at a job, which get longer
 
 # In the folder of a job.
 ALIVE = "alive"  # locked by the keeper as long as it lives
@@ -53,7 +53,7 @@ def wait(folder: str, seconds: float) -> bool:
     :raises BrokenPipeError: nobody reads what this process writes.
     """
     now = time.monotonic()
-    deadline, beat = now + seconds, now + BEAT_SECONDS
+    deadline, beat, pause = now + seconds, now + BEAT_SECONDS, pauses()
     while not _has_ended(folder):
         if not _is_kept(folder) and not _has_ended(folder):
             raise GoneError
@@ -67,8 +67,16 @@ def wait(folder: str, seconds: float) -> bool:
                 sys.stdout.flush()
             except OSError as error:  # a terminal says it in other words
                 raise BrokenPipeError from error
-        time.sleep(LOOK_SECONDS)
+        time.sleep(next(pause))
     return True
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between one look at a job and the next: a short job is not kept waiting, a long one costs little."""
+    pause = FIRST_LOOK
+    while True:
+        yield pause
+        pause = min(1.1 * pause, LAST_LOOK)
 
 
 def leave(folder: str, lease: int) -> None:

@@ -98,6 +98,7 @@ def _hand_over(folder: str) -> int:
     for name in (follower.ENDED, STDOUT, STDERR):
         with open(os.path.join(folder, name), "rb") as stream:
             printed[name] = stream.read()
+    os.unlink(os.path.join(folder, follower.ENDED))  # by which the keeper knows that the result was taken
     shutil.rmtree(folder, ignore_errors=True)
     status = int(printed[follower.ENDED])
     if status < 0 and not printed[STDOUT]:
@@ -154,9 +155,10 @@ def _keep(folder: str, temporary: str | None, starter: int, work: Callable[[], N
     with open(f"{ended}.new", "w", encoding="ascii") as stream:
         stream.write(str(status))
     os.replace(f"{ended}.new", ended)
+    pause = follower.pauses()
     while _is_wanted(folder):
-        time.sleep(follower.LOOK_SECONDS)
-    if os.path.exists(folder):  # else the follower took the result
+        time.sleep(next(pause))
+    if os.path.exists(ended):  # else the follower took the result
         shutil.rmtree(folder, ignore_errors=True)
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -167,7 +169,7 @@ def _keep(folder: str, temporary: str | None, starter: int, work: Callable[[], N
 
 def _watch(folder: str, worker: int) -> int:
     """Wait for a worker, and end it when nobody wants it any more; its status, or the negative number of a signal."""
-    told = None
+    told, pause = None, follower.pauses()
     while True:
         pid, status = os.waitpid(worker, os.WNOHANG)
         if pid:
@@ -177,7 +179,7 @@ def _watch(folder: str, worker: int) -> int:
             os.kill(worker, signal.SIGTERM)
         elif told is not None and time.monotonic() - told > CLEARING_SECONDS:
             os.kill(worker, signal.SIGKILL)
-        time.sleep(follower.LOOK_SECONDS)
+        time.sleep(next(pause))
 
 
 def _is_wanted(folder: str) -> bool:

@@ -189,8 +189,10 @@ def test_events_carry_progress(tmp_path, julia):
     print("\n".join(lines))
     assert len(lines) >= 2
     assert len(set(lines)) == len(lines)
-    pattern = HOST + r"  jets x86-64-v3  precompile \d/3  Sleeper\d  \d+ s(, about \d+ to go)?"
-    assert all(re.fullmatch(pattern, line) for line in lines), lines
+    about = re.escape(f"{HOST}  jets x86-64-v3  ")
+    phase = r"(start Julia|precompile \d/3(  Sleeper\d)?)"
+    assert all(re.fullmatch(about + phase + r"  \d+ (s|min)( \d+ s)?(, about \d+( s)? to go)?", line) for line in lines)
+    assert any("precompile 1/3  Sleeper2" in line for line in lines)
 
 
 # --- nobody waits for the job any more
