@@ -148,6 +148,7 @@ class Foreign:
         """Run plays as a playbook."""
         runner = self.folder / "runner"
         runner.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(runner / "env", ignore_errors=True)  # else the options of an earlier run hold for this one too
         playbook = runner / "playbook.yml"
         playbook.write_text(yaml.safe_dump(list(plays), sort_keys=False))
         common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **self.variables}
