@@ -19,7 +19,8 @@ version_added: 0.1.0
 options:
   store:
     description:
-      - The store, C({type: directory, path: ...}) or C({type: cvmfs, repository: ..., path: ...}).
+      - >-
+        The store, C({type: directory, path: ...}) or C({type: cvmfs, repository: ..., path: ...}).
     type: dict
     required: true
   environments:
