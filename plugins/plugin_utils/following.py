@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-SHORTEST, LONGEST = 10.0, 25.0  # seconds between two looks at a job; both together are below a minute
+SHORTEST, LONGEST = 4.0, 25.0  # seconds between two looks at a job; both together are below a minute
 GROWTH = 0.1  # a look as often as a tenth of what the job took so far
 ESTIMATE_SECONDS = 20.0  # what a phase has to have taken, and
 ESTIMATE_DONE = 2  # how much of it has to be done, before the rest of it is estimated
