@@ -70,7 +70,7 @@ def build() -> None:
         *("collection", "--use-current", "--squash-hierarchy", "--fail-on-error"),
         *("--dest-dir", reference, "scisoft.julia_depots"),
     )
-    for page in ("docsite/index.rst", "docsite/elsewhere.rst", "comparison.md"):
+    for page in ("docsite/index.rst", "docsite/elsewhere.rst", "comparison.md", "larger-sites.md"):
         shutil.copy(ROOT / "docs" / page, SOURCE)
     shutil.copytree(ROOT / "docs" / "decisions", SOURCE / "decisions")
     with open(SOURCE / "decisions" / "README.md", "a", encoding="utf-8") as readme:
