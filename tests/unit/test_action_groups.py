@@ -39,6 +39,7 @@ def test_every_member_has_the_options(group):
 @pytest.mark.parametrize("group", sorted(GROUPS))
 def test_whoever_has_the_options_is_a_member(group):
     for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
-        options = importlib.import_module(f"{MODULES}.{path.stem}").ARGUMENT_SPEC
+        # What runs on the controller alone has its options in its action plugin.
+        options = getattr(importlib.import_module(f"{MODULES}.{path.stem}"), "ARGUMENT_SPEC", {})
         if set(DOCUMENTED[group]) <= set(options):
             assert path.stem in GROUPS[group]

@@ -156,6 +156,8 @@ def test_the_readme_has_the_two_commands():
 
 NAME = re.compile(r"(?<![\w./-])(?:depot|julia|cvmfs|target|ansible)_[a-z0-9_]+[a-z0-9]\b(?![/(])")
 
+OTHERS = {"cvmfs_keys", "cvmfs_server_urls"}  # variables of the role galaxyproject.cvmfs
+
 
 @pytest.fixture(scope="module")
 def known_names() -> set[str]:
@@ -163,7 +165,7 @@ def known_names() -> set[str]:
     folders = ("plugins", "roles", "playbooks", "inventory", "meta")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yml", ".sh")]
     names = {name for path in files for name in NAME.findall(path.read_text())}
-    return names | plugins("module") | plugins("role") | {"ansible_collections", "julia_depots"}
+    return names | plugins("module") | plugins("role") | {"ansible_collections", "julia_depots"} | OTHERS
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=name_of)
