@@ -69,7 +69,7 @@ def attend(asked: Mapping[str, Any], work: Callable[[], NoReturn]) -> NoReturn:
     """
     folder = asked.get("folder")
     # What this module was unpacked to is the keeper's as long as the job runs.
-    leave = sys.exit if folder else os._exit
+    leave = _exit if folder else os._exit
     try:
         if folder:
             lease = follower.take_lease(folder)
@@ -84,9 +84,13 @@ def attend(asked: Mapping[str, Any], work: Callable[[], NoReturn]) -> NoReturn:
     except BrokenPipeError:
         leave(1)
     if ended:
-        sys.exit(_hand_over(folder))
+        _exit(_hand_over(folder))
     follower.leave(folder, lease)
     leave(0)
+
+
+def _exit(status: int) -> NoReturn:
+    raise SystemExit(status)
 
 
 def _hand_over(folder: str) -> int:
@@ -164,7 +168,7 @@ def _keep(folder: str, temporary: str | None, starter: int, work: Callable[[], N
             shutil.rmtree(temporary, ignore_errors=True)
     if not select.select([starter], [], [], 0)[0]:
         os._exit(0)  # it still lives, and removes what this module was unpacked to
-    sys.exit(0)
+    _exit(0)
 
 
 def _watch(folder: str, worker: int) -> int:

@@ -57,7 +57,7 @@ def configured(folder: Path, **settings: Any) -> list[tuple[str, dict[str, Any]]
         check=False,
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    return [(name, given) for name, given in map(json.loads, record.read_text().splitlines())]
+    return [tuple(json.loads(line)) for line in record.read_text().splitlines()]
 
 
 def installed_collection(folder: Path) -> Path:

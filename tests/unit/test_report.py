@@ -406,7 +406,7 @@ def test_bars_are_as_long_as_their_values(entries):
     widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)%"', text)]
     assert len(widths) == len(entries)
     assert all(0 < width <= 72 for width in widths)
-    by_value = [width for _value, width in sorted(zip((bar.value for bar in entries), widths, strict=True))]
+    by_value = [width for _value, width in sorted(zip((entry.value for entry in entries), widths, strict=True))]
     assert by_value == sorted(by_value)
 
 
@@ -452,7 +452,7 @@ def test_contrast_is_enough_for_everybody(scheme):
         if contrast(named[text], named[paper]) < 4.5
     }
     assert low == {}
-    assert {bar for bar in named if bar.startswith("bar") and contrast(named[bar], named["paper"]) < 3} == set()
+    assert {name for name in named if name.startswith("bar") and contrast(named[name], named["paper"]) < 3} == set()
 
 
 def test_all_colours_have_names_that_the_contrast_is_measured_by():

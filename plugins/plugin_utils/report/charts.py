@@ -41,29 +41,29 @@ def bars(name: str, title: str, entries: Sequence[Bar]) -> Markup:
     :param name: its id in the page.
     :param title: what it shows, for who cannot see it; the values follow there.
     """
-    longest = max((max(bar.value, bar.high or 0.0) for bar in entries), default=0.0) or 1.0
-    rows = Markup("").join(_row(bar, index * ROW, longest) for index, bar in enumerate(entries))
-    told = "; ".join(f"{visible(bar.label)}: {bar.text}" for bar in entries)
+    longest = max((max(entry.value, entry.high or 0.0) for entry in entries), default=0.0) or 1.0
+    rows = Markup("").join(_row(entry, index * ROW, longest) for index, entry in enumerate(entries))
+    told = "; ".join(f"{visible(entry.label)}: {entry.text}" for entry in entries)
     return Markup(
         '<svg id="{name}" role="img" aria-labelledby="{name}-title {name}-desc" width="100%" height="{height}">'
         '<title id="{name}-title">{title}</title><desc id="{name}-desc">{told}</desc>{rows}</svg>'
     ).format(name=name, title=visible(title), told=told, rows=rows, height=len(entries) * ROW)
 
 
-def _row(bar: Bar, top: int, longest: float) -> Markup:
-    width = _per_cent(bar.value, longest)
-    end = max(width, _per_cent(bar.high or 0.0, longest))
+def _row(entry: Bar, top: int, longest: float) -> Markup:
+    width = _per_cent(entry.value, longest)
+    end = max(width, _per_cent(entry.high or 0.0, longest))
     middle = top + LABEL + 4 + BAR / 2
     parts = [
         Markup('<text class="label" x="0" y="{y}">{text}</text>').format(
-            y=top + LABEL - 2, text=shortened(visible(bar.label), LABEL_LIMIT)
+            y=top + LABEL - 2, text=shortened(visible(entry.label), LABEL_LIMIT)
         ),
         Markup('<rect class="bar {kind}" x="0" y="{y}" width="{width:.2f}%" height="{height}" rx="2"/>').format(
-            kind=escape(bar.kind), y=top + LABEL + 4, width=max(width, 0.4), height=BAR
+            kind=escape(entry.kind), y=top + LABEL + 4, width=max(width, 0.4), height=BAR
         ),
     ]
-    if bar.low is not None and bar.high is not None:
-        low, high = _per_cent(bar.low, longest), _per_cent(bar.high, longest)
+    if entry.low is not None and entry.high is not None:
+        low, high = _per_cent(entry.low, longest), _per_cent(entry.high, longest)
         parts.append(
             Markup('<line class="spread" x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>').format(
                 low=low, high=high, y=middle
@@ -71,7 +71,7 @@ def _row(bar: Bar, top: int, longest: float) -> Markup:
         )
     parts.append(
         Markup('<text class="value" x="{x:.2f}%" dx="8" y="{y}">{text}</text>').format(
-            x=end, y=middle + 4, text=bar.text
+            x=end, y=middle + 4, text=entry.text
         )
     )
     return Markup("").join(parts)

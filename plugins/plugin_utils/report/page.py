@@ -77,6 +77,11 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=1)
+def _visible(value: Any) -> Any:
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return words.visible(value) if is_text else value
+
+
 def _template() -> Template:
     """The page, in which all that is written out is made visible and escaped, unless it is markup of our own."""
     environment = Environment(
@@ -85,7 +90,7 @@ def _template() -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: words.visible(value) if type(value) is str else value,
+        finalize=_visible,
     )
     return environment.get_template("page.html.j2")
 
