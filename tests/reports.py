@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.document import Known
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import UNTOLD
 
 STORE = {"type": "cvmfs", "repository": "software.example.org", "path": "julia"}
 TIME = "2026-11-28T03:12:40+00:00"
@@ -112,13 +113,7 @@ def result(name: str, release: str, arch: str, level: str, outcome: str, **told:
         "level": level,
         "host": f"builder-{arch}",
         "outcome": outcome,
-        "seconds": None,
-        "packages": None,
-        "bytes": None,
-        "startup_seconds": None,
-        "workload_seconds": None,
-        "rejected": [],
-        "error": "",
+        **UNTOLD,
         **told,
     }
 

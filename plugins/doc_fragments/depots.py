@@ -46,6 +46,33 @@ notes:
     the task's own C(async) it runs as that says, without such lines.
 """
 
+    # Of modules that are about a store.
+    STORE = r"""
+options:
+  store:
+    description:
+      - The store.
+    type: dict
+    required: true
+    suboptions:
+      type:
+        description:
+          - What it is. V(directory) is a folder of the node or of a network file system, V(cvmfs) a path in a
+            repository of CernVM-FS.
+        type: str
+        choices: [cvmfs, directory]
+        required: true
+      repository:
+        description:
+          - Fully qualified name of the repository. Required with O(store.type=cvmfs).
+        type: str
+      path:
+        description:
+          - With O(store.type=directory), its root, as clients see it; required.
+          - With O(store.type=cvmfs), its path below the root of the repository; by default that root itself.
+        type: path
+"""
+
     # Of modules that start Julia.
     JULIA = r"""
 options:

@@ -17,7 +17,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils import releas
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
 
 ARGUMENT_SPEC: dict[str, Any] = {
-    "store": {"type": "dict", "required": True},
+    "store": releases.STORE_SPEC,
     "environments": {"type": "list", "elements": "str", "required": True},
     "modules": {"type": "path", "default": ""},
     "profile": {"type": "path", "default": ""},
@@ -142,7 +142,8 @@ def provide(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def _root(params: Mapping[str, Any]) -> str:
     """The root of the store, once all inputs are found to be right."""
-    faults = [f"store: {fault}" for fault in releases.faults_of_store(params["store"])]
+    store = releases.given_store(params["store"])
+    faults = [f"store: {fault}" for fault in releases.faults_of_store(store)]
     faults += [f"environments: {fault}" for fault in map(releases.fault_of_name, params["environments"]) if fault]
     for name in ("modules", "profile", "bin"):
         if params[name] and not params[name].startswith("/"):
@@ -154,7 +155,7 @@ def _root(params: Mapping[str, Any]) -> str:
         )
     if faults:
         raise InputError(faults)
-    return releases.store_root(params["store"])
+    return releases.store_root(store)
 
 
 def _entrances(params: Mapping[str, Any], root: str) -> list[Link | Text]:

@@ -25,6 +25,16 @@ REPOSITORY_NAME = re.compile(
 )
 # What describes a store of each type, beside the type.
 STORES = {"cvmfs": ("repository", "path"), "directory": ("path",)}
+STORE_SPEC = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "type": {"type": "str", "choices": list(STORES), "required": True},
+        "repository": {"type": "str"},
+        "path": {"type": "path"},
+    },
+    "required_if": [("type", "directory", ("path",)), ("type", "cvmfs", ("repository",))],
+}
 STORE_EXAMPLES = (
     "{type: cvmfs, repository: software.example.org, path: julia}",
     "{type: directory, path: /srv/julia}",
@@ -77,6 +87,11 @@ def faults_of_store(store: Any) -> list[str]:
             return [*faults, f"path: {path!r} is not a path below the root of the repository, such as julia"]
     fault = fault_of_path(_root(store))
     return faults + ([f"path: {fault}"] if fault else [])
+
+
+def given_store(store: Mapping[str, Any]) -> dict[str, Any]:
+    """A store without what was left out of it, which Ansible hands to a module as none."""
+    return {key: value for key, value in store.items() if value is not None}
 
 
 def store_root(store: Mapping[str, Any]) -> str:

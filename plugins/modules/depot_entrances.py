@@ -17,12 +17,6 @@ author:
   - scisoft.julia_depots contributors (@scisoft)
 version_added: 0.1.0
 options:
-  store:
-    description:
-      - >-
-        The store, C({type: directory, path: ...}) or C({type: cvmfs, repository: ..., path: ...}).
-    type: dict
-    required: true
   environments:
     description:
       - Names of the environments.
@@ -57,6 +51,7 @@ attributes:
   diff_mode:
     support: full
 extends_documentation_fragment:
+  - scisoft.julia_depots.depots.store
   - scisoft.julia_depots.depots.attributes
 """
 

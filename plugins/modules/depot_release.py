@@ -15,36 +15,14 @@ description:
     its users start it with.
   - Whatever ended an earlier run in the middle is put right first, and told in RV(recovered).
   - Where nothing is to be done, the store is only read.
-  - In CernVM-FS all steps are one transaction, whose owner is recorded. It is open while the release is copied, and no
-    longer; a release that is much like the current one begins as its clone, so that only what differs is copied. What
-    it makes is tagged with environment, release and time. A stranger's transaction is waited for, then told, and
-    never touched.
+  - In CernVM-FS the node is the stratum-0, and all steps are one transaction, whose owner is recorded. It is open while
+    the release is copied, and no longer; a release that is much like the current one begins as its clone, so that only
+    what differs is copied. What it makes is tagged with environment, release and time. A stranger's transaction is
+    waited for, then told, and never touched.
 author:
   - scisoft.julia_depots contributors (@scisoft)
 version_added: 0.1.0
 options:
-  store:
-    description:
-      - The store.
-    type: dict
-    required: true
-    suboptions:
-      type:
-        description:
-          - What it is. V(directory) is a folder of the node or of a network file system, V(cvmfs) a path in a
-            repository of CernVM-FS whose stratum-0 is the node.
-        type: str
-        choices: [cvmfs, directory]
-        required: true
-      repository:
-        description:
-          - Fully qualified name of the repository. Required with O(store.type=cvmfs).
-        type: str
-      path:
-        description:
-          - With O(store.type=directory), its root, as clients see it; required.
-          - With O(store.type=cvmfs), its path below the root of the repository; by default that root itself.
-        type: path
   environment:
     description:
       - Name of the environment.
@@ -166,6 +144,7 @@ attributes:
   diff_mode:
     support: none
 extends_documentation_fragment:
+  - scisoft.julia_depots.depots.store
   - scisoft.julia_depots.depots.attributes
   - scisoft.julia_depots.depots.bundle
   - scisoft.julia_depots.depots.job

@@ -17,28 +17,6 @@ author:
   - scisoft.julia_depots contributors (@scisoft)
 version_added: 0.1.0
 options:
-  store:
-    description:
-      - The store.
-    type: dict
-    required: true
-    suboptions:
-      type:
-        description:
-          - What it is. V(directory) is a folder of the node or of a network file system, V(cvmfs) a path in a
-            repository of CernVM-FS.
-        type: str
-        choices: [cvmfs, directory]
-        required: true
-      repository:
-        description:
-          - Fully qualified name of the repository. Required with O(store.type=cvmfs).
-        type: str
-      path:
-        description:
-          - With O(store.type=directory), its root; required.
-          - With O(store.type=cvmfs), its path below the root of the repository; by default that root itself.
-        type: path
   environments:
     description:
       - Names of environments. Those that are not in the store are left out. By default all that are there.
@@ -52,6 +30,7 @@ attributes:
   diff_mode:
     support: none
 extends_documentation_fragment:
+  - scisoft.julia_depots.depots.store
   - scisoft.julia_depots.depots.attributes
 seealso:
   - module: scisoft.julia_depots.depot_release

@@ -21,12 +21,6 @@ author:
   - scisoft.julia_depots contributors (@scisoft)
 version_added: 0.1.0
 options:
-  store:
-    description:
-      - >-
-        The store, V({type: directory, path: PATH}) or V({type: cvmfs, repository: NAME, path: PATH}).
-    type: dict
-    required: true
   environment:
     description:
       - Name of the environment.
@@ -93,6 +87,7 @@ attributes:
   diff_mode:
     support: none
 extends_documentation_fragment:
+  - scisoft.julia_depots.depots.store
   - scisoft.julia_depots.depots.attributes
 seealso:
   - module: scisoft.julia_depots.julia_depot_check

@@ -24,9 +24,11 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.check i
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.images import flags_of_this_machine
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import FLAGS
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
+    STORE_SPEC,
     Layout,
     Release,
     faults_of_store,
+    given_store,
     read_json,
     store_root,
 )
@@ -39,7 +41,7 @@ INSTANTIATE = "import Pkg; Pkg.instantiate()"
 DIGITS = 3  # of a time in seconds
 
 ARGUMENT_SPEC = {
-    "store": {"type": "dict", "required": True},
+    "store": STORE_SPEC,
     "environment": {"type": "str", "required": True},
     "release": {"type": "str", "default": "current"},
     "workload": {"type": "str", "default": ""},
@@ -133,14 +135,15 @@ class Subject:
 
 
 def _subject(params: Mapping[str, Any]) -> Subject:
-    faults = [f"store: {fault}" for fault in faults_of_store(params["store"])]
+    store = given_store(params["store"])
+    faults = [f"store: {fault}" for fault in faults_of_store(store)]
     if params["times"] < 1:
         faults.append(f"times: {params['times']} is less than 1; measure at least once")
     if params["workdir"] and not os.path.isdir(params["workdir"]):
         faults.append(f"workdir: {params['workdir']} is not a folder on this machine")
     if faults:
         raise InputError(faults)
-    layout = Layout(store_root(params["store"]))
+    layout = Layout(store_root(store))
     name, asked = params["environment"], params["release"]
     path = layout.current(name) if asked == "current" else layout.release(name, asked).path
     # What is current may change meanwhile.
@@ -153,7 +156,7 @@ def _subject(params: Mapping[str, Any]) -> Subject:
         there = ", ".join(release.architectures())
         raise InputError([f"environment: {path} has no caches for this node, which is {arch}; it has {there}"])
     return Subject(
-        store=params["store"],
+        store=store,
         release=release,
         arch=arch,
         version=record["julia"],

@@ -11,19 +11,20 @@ from typing import Any, Mapping
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server import Repository
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
+    STORE_SPEC,
     Layout,
     Release,
     fault_of_name,
     faults_of_store,
+    given_store,
     read_json,
     store_root,
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.directory import DirectoryStore
-from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publish import ARGUMENT_SPEC as PUBLISHING
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import names
 
 ARGUMENT_SPEC = {
-    "store": PUBLISHING["store"],
+    "store": STORE_SPEC,
     "environments": {"type": "list", "elements": "str", "default": []},
 }
 # Of a record, what is told as it is; packages are told by their number, since their list is long.
@@ -39,7 +40,7 @@ def info(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         the records of the current and the previous release, and their locks where these differ.
     :raises InputError: there is no such store, or a name is none.
     """
-    given = {key: value for key, value in params["store"].items() if value is not None}
+    given = given_store(params["store"])
     faults = [f"store: {fault}" for fault in faults_of_store(given)]
     found = [fault_of_name(name) for name in params["environments"]]
     faults += [f"environments: {fault}" for fault in found if fault]

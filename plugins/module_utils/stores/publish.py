@@ -26,10 +26,11 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.program
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
     LAYOUT,
     RELEASE_ID,
-    STORES,
+    STORE_SPEC,
     Release,
     fault_of_name,
     faults_of_store,
+    given_store,
     read_json,
     store_root,
     write_json,
@@ -58,16 +59,7 @@ MISSING_SPEC = {
     "reason": {"type": "str", "required": True},
 }
 ARGUMENT_SPEC = {
-    "store": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            "type": {"type": "str", "choices": list(STORES), "required": True},
-            "repository": {"type": "str"},
-            "path": {"type": "path"},
-        },
-        "required_if": [("type", "directory", ("path",)), ("type", "cvmfs", ("repository",))],
-    },
+    "store": STORE_SPEC,
     "environment": {"type": "str", "required": True},
     "state": {"type": "str", "choices": list(STATES), "default": "published"},
     "release": {"type": "str"},
@@ -135,7 +127,7 @@ def change(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _store(params: Mapping[str, Any]) -> Store:
-    root = store_root(_given(params["store"]))
+    root = store_root(given_store(params["store"]))
     if params["store"]["type"] == "directory":
         return DirectoryStore(root)
     options = Options(
@@ -144,11 +136,6 @@ def _store(params: Mapping[str, Any]) -> Store:
         whitelist_days=params["whitelist_days"],
     )
     return CvmfsStore(Repository(params["store"]["repository"]), root, options)
-
-
-def _given(store: Mapping[str, Any]) -> dict[str, Any]:
-    """A store without what was left out."""
-    return {key: value for key, value in store.items() if value is not None}
 
 
 def _plan(params: Mapping[str, Any], store: Store, wanted: Wanted) -> tuple[Held, list[Step]]:
@@ -174,7 +161,7 @@ def _validate(params: Mapping[str, Any]) -> None:
     fault = fault_of_name(params["environment"])
     if fault:
         faults.append(f"environment: {fault}")
-    faults += [f"store: {fault}" for fault in faults_of_store(_given(params["store"]))]
+    faults += [f"store: {fault}" for fault in faults_of_store(given_store(params["store"]))]
     path = params["store"]["path"]
     if params["store"]["type"] == "directory" and os.path.lexists(path) and not os.path.isdir(path):
         faults.append(f"store: path: {path} is not a folder")

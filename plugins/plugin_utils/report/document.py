@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import store_root
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publish import TOOL
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report import changes
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import UNTOLD
 
 SCHEMA = 1
 NAMED = 2  # so many environments the summary calls by their names
@@ -205,13 +206,7 @@ _BUILD: dict[str, Any] = {
     "target": "",
     "host": "",
     "outcome": "held",
-    "seconds": None,
-    "packages": None,
-    "bytes": None,
-    "startup_seconds": None,
-    "workload_seconds": None,
-    "rejected": [],
-    "error": "",
+    **UNTOLD,
 }
 
 

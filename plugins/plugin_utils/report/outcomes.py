@@ -8,6 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# What is known of a build before anybody has told of it.
+UNTOLD: dict[str, Any] = {
+    "seconds": None,
+    "packages": None,
+    "bytes": None,
+    "startup_seconds": None,
+    "workload_seconds": None,
+    "rejected": [],
+    "error": "",
+}
 ERROR_LIMIT = 4000  # characters; a message begins with what failed and where
 
 
@@ -43,13 +53,7 @@ def build_results(
             "level": build["level"],
             "host": host,
             "outcome": "fresh" if complete else "skipped",
-            "seconds": None,
-            "packages": None,
-            "bytes": None,
-            "startup_seconds": None,
-            "workload_seconds": None,
-            "rejected": [],
-            "error": "",
+            **UNTOLD,
         }
         level = done.get(build["level"])
         if level:
