@@ -187,13 +187,12 @@ def _taken(entrances: list[Link | Text], root: str, commands: str) -> list[str]:
     for entrance in entrances:
         if not isinstance(entrance, Link) or not os.path.lexists(entrance.path):
             continue
-        elsewhere = os.path.dirname(entrance.path) == commands.rstrip("/") and not entrance.before.startswith(
-            root + "/"
-        )
+        option = "bin" if os.path.dirname(entrance.path) == commands.rstrip("/") else "modules"
+        elsewhere = option == "bin" and not entrance.before.startswith(root + "/")
         if elsewhere or not os.path.islink(entrance.path):
             faults.append(
-                f"{entrance.path} is there already and is not a link into the store {root}. Remove it, or choose"
-                " another folder."
+                f"{option}: {entrance.path} is there already and is not a link into the store {root}. Remove it, or "
+                "choose another folder."
             )
     return faults
 
