@@ -104,7 +104,8 @@ def test_somebody_elses_command_is_left_alone(tmp_path, kind):
     with pytest.raises(InputError) as error:
         provide(wanted(tmp_path), False)
     assert str(error.value) == (
-        f"bin: {command} is there already and is not a link into the store /srv/julia. Remove it, or choose another folder."
+        f"bin: {command} is there already and is not a link into the store /srv/julia. Remove it, or choose another "
+        "folder."
     )
     assert below(tmp_path) == before
 
