@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ import ansible_runner
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BIN = Path(sys.executable).parent
+BIN = ROOT / ".build" / "venv" / "bin"
 JETS = ROOT / "environments" / "jets"
 
 os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"  # where ansible-runner looks for ansible-playbook

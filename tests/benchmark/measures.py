@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.pkgserver import PackageServer, PackageWorld
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+BIN = ROOT / ".build" / "venv" / "bin"
 COLLECTIONS = ROOT / ".build" / "collections"
 DEMO_PACKAGE = {"jets": "AntiKt", "fifty": "Many050"}
 FIFTY = 50

@@ -31,7 +31,7 @@ import yaml
 from tests.cvmfs.servers import Emulated, Real, Server
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+BIN = ROOT / ".build" / "venv" / "bin"
 COLLECTIONS = ROOT / ".build" / "collections"
 PREPARE = Path(__file__).resolve().parent / "emulation" / "client" / "prepare"
 ROLE = ROOT / "roles" / "cvmfs_client"
