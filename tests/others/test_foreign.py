@@ -286,7 +286,8 @@ def test_strategies_and_a_host_that_fails(foreign, strategy):
 def test_serial(foreign):
     site = foreign(nodes=3)
     run = site.run(site.play("roles", "julia", "depot_client", serial=2)).succeeded()
-    assert [result.host for result in run.results if result.task == MADE[0]] == ["node1", "node2", "node3"]
+    hosts = [result.host for result in run.results if result.task == MADE[0]]
+    assert (sorted(hosts[:2]), hosts[2:]) == (["node1", "node2"], ["node3"])  # of one batch either may be first
     assert run.changed == MADE * 3
 
 

@@ -7,14 +7,25 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import pytest
+from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import errors
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # ansible-core up to 2.18
+
+    @contextmanager
+    def patch_module_args(arguments):
+        before, basic._ANSIBLE_ARGS = basic._ANSIBLE_ARGS, json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+        yield
+        basic._ANSIBLE_ARGS = before
 
 
 @given(st.lists(st.text(min_size=1).filter(str.isprintable), min_size=1))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+import ansible.template
 import pytest
-from ansible.template import trust_as_template
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -413,6 +413,9 @@ def test_a_fault_of_the_selection_names_it(base, select, fault):
 
 
 def test_ansibles_tagged_strings_are_selected_by(base):
+    trust_as_template = getattr(ansible.template, "trust_as_template", None)
+    if trust_as_template is None:
+        pytest.skip("ansible-core up to 2.18 tags no strings")
     tagged = environment(**{key: trust_as_template(value) for key, value in environment().items()})
     assert tagged["name"].__class__ is not str
     builds = build_plan([tagged], STORE, TARGETS, trust_as_template("[?environment=='jets']"), base)
