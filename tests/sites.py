@@ -24,6 +24,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".build" / "venv" / "bin"
 JETS = ROOT / "environments" / "jets"
+MARK = "JULIA_DEPOTS_TEST_SITE"  # a variable of all that a site has started
 
 os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"  # where ansible-runner looks for ansible-playbook
 
@@ -135,7 +136,12 @@ class Site:
                     "--extra-vars",
                     json.dumps(self.extra(**variables)),
                 ],
-                env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"),
+                env={
+                    **os.environ,
+                    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                    "ANSIBLE_NOCOLOR": "1",
+                    MARK: str(self.folder),
+                },
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -160,16 +166,31 @@ class Site:
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to a process and all that it has started, in whatever groups and sessions these are."""
+    """SIGKILL to a process and all that it has started, in whatever groups and sessions these are.
+
+    What :meth:`Site.start` has started is found also where it has no parent any more, as jobs have none.
+    """
     victims = [process.pid]
     for pid in victims:
         victims += children_of(pid)
+    mark = mark_of(process.pid)
+    if mark:
+        victims += [int(path.name) for path in Path("/proc").glob("[0-9]*") if mark_of(int(path.name)) == mark]
     for pid in victims:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
     process.wait()
+
+
+def mark_of(pid: int) -> bytes:
+    """By which site a process was started; empty where by none."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return b""
+    return next((word for word in words if word.startswith(f"{MARK}=".encode())), b"")
 
 
 def children_of(pid: int) -> list[int]:
