@@ -14,6 +14,7 @@ it is. One call follows after the other, so there is one connection at a time.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shlex
@@ -21,7 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -67,6 +68,18 @@ def _stoppable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_children() -> None:
+    """End the programs by which this process is connected to the node, so that the job loses its follower at once.
+
+    They would live on, and the follower with them, if this process was killed while it asks the job to end.
+    """
+    for listing in glob.glob(f"/proc/{os.getpid()}/task/*/children"):
+        with suppress(OSError), open(listing, encoding="ascii") as stream:
+            for child in stream.read().split():
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(int(child), signal.SIGTERM)
 
 
 class ActionModule(ActionBase):
@@ -115,6 +128,7 @@ class ActionModule(ActionBase):
                             Display().display(line)
                         state = self._ask(job["folder"], following.patience(time.monotonic() - started))
         except Stopped as stopped:
+            _end_children()
             if job["folder"]:  # else the call that was to start it has ended, and the job with it
                 self._ask(job["folder"])
             os.kill(os.getpid(), stopped.number)

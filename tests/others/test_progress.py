@@ -21,11 +21,12 @@ from typing import Any
 import ansible_runner
 import pytest
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.jobs import LEASE_SECONDS
 from tests.others import sshd
 from tests.sites import BIN, ROOT, kill_tree
 
 FOREVER = 3600
-GONE_SECONDS = 60  # for a loaded machine; on one that is not it is below ten
+GONE_SECONDS = LEASE_SECONDS + 60  # where the machine is loaded and all dies between two looks; else it is below ten
 HOST = "builder1"
 
 

@@ -9,6 +9,8 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -25,17 +27,26 @@ WHILE_BUILDING = [
     ("Prove generic", 1.0),
     ("Record the complete build", 0.1),
 ]
-WHILE_PUBLISHING = [0.2, 0.5, 0.8, 1.2]
+WHILE_PUBLISHING = [0.0, 0.05, 0.2, 0.6]  # seconds after the store was first written to
 
 
-def strike(site, task: str, delay: float) -> bool:
-    """Run ``site`` and kill all of it while a task runs; False when it ended before."""
+def strike(site, task: str, delay: float, begun: Callable[[], bool] = lambda: True) -> bool:
+    """Run ``site`` and kill all of it while a task runs, so long after it has begun; False when it ended before."""
     process = site.start("site")
     if not wait_for_line(site.log, f"{task}] ***", process):
         return False
+    while not begun():
+        if process.poll() is not None:
+            return False
+        time.sleep(0.005)
     time.sleep(delay)
     kill_tree(process)
     return True
+
+
+def written_to(store: Path) -> Callable[[], bool]:
+    """Whether a release or a Julia has begun to come into a store."""
+    return lambda: any(path for pattern in ("*/*/.*", "*/*/*/.*") for path in store.glob(pattern))
 
 
 def test_whatever_is_killed_while_building_the_next_run_ends_well(site):
@@ -59,7 +70,7 @@ def test_whatever_is_killed_while_publishing_readers_see_all_or_nothing(site):
     for delay in WHILE_PUBLISHING:
         shutil.rmtree(site.store, ignore_errors=True)
         with reading(site) as reader:
-            assert strike(site, "Publish jets", delay)
+            assert strike(site, "Publish jets", delay, written_to(site.store))
             run = site.run("site")
         assert run.ok, run.text[-4000:]
         assert reader.faults == []
