@@ -45,7 +45,7 @@ def read(path: Path) -> Any:
 
 
 def template(text: str) -> Any:
-    """What a template gives where no variable is set; for defaults, Jinja with the filters of this collection is enough."""
+    """What a template gives where no variable is set. For defaults, Jinja with the collection's filters is enough."""
     environment = NativeEnvironment()
     environment.filters.update(
         {f"{COLLECTION}.{name}": function for name, function in FilterModule().filters().items()}
