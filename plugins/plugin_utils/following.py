@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-SHORTEST, LONGEST = 4.0, 25.0  # seconds between two looks at a job; both together are below a minute
+FIRST = 4.0  # seconds until the first look at a job, so that most short ones take none
+SHORTEST, LONGEST = 10.0, 25.0  # seconds between two looks; both together are below a minute
 GROWTH = 0.1  # a look as often as a tenth of what the job took so far
 ESTIMATE_SECONDS = 20.0  # what a phase has to have taken, and
 ESTIMATE_DONE = 2  # how much of it has to be done, before the rest of it is estimated
@@ -17,7 +18,7 @@ ESTIMATE_DONE = 2  # how much of it has to be done, before the rest of it is est
 
 def patience(elapsed: float) -> float:
     """How long to follow a job until the next line, in seconds, when it has taken ``elapsed`` seconds."""
-    return min(max(elapsed * GROWTH, SHORTEST), LONGEST)
+    return min(max(elapsed * GROWTH, SHORTEST), LONGEST) if elapsed >= FIRST else FIRST
 
 
 def label(module: str, arguments: Mapping[str, Any]) -> str:
