@@ -15,6 +15,7 @@ from typing import Any, Mapping
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils import release as releases
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import replace_file
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "store": releases.STORE_SPEC,
@@ -97,15 +98,7 @@ class Text:
         )
 
     def make(self) -> None:
-        descriptor, made = tempfile.mkstemp(prefix=".julia-depots-", dir=os.path.dirname(self.path))
-        try:
-            with open(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(self.after)
-                os.fchmod(descriptor, self.MODE)
-            os.replace(made, self.path)
-        except OSError:
-            os.unlink(made)
-            raise
+        replace_file(self.path, self.after.encode(), self.MODE)
 
 
 def provide(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -9,12 +9,30 @@ import filecmp
 import os
 import shutil
 import stat
+import tempfile
 from dataclasses import dataclass, field
 from typing import Any, Sequence
 
 # What a build leaves in a depot that must not be published: usage logs, scratch spaces (made again at run time;
 # JuliaLang/julia#50746), bare git clones and preferences of the machine.
 BUILD_LEFTOVERS = ("logs", "scratchspaces", "clones", "registries", "config")
+
+
+def replace_file(path: str, content: bytes, mode: int) -> None:
+    """Put a new file in the place of a path, so that a reader sees the one or the other whole.
+
+    :raises OSError: it cannot be written; what is there stays.
+    """
+    folder, name = os.path.split(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 @dataclass

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from jinja2 import TemplateError
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import read_json
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.trees import replace_file
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.document import (
     Known,
     document,
@@ -78,17 +78,8 @@ def write(files: list[File]) -> None:
     for file in files:
         if not file.changed:
             continue
-        folder, name = os.path.split(file.path)
-        os.makedirs(folder, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-        try:
-            with open(descriptor, "wb") as stream:
-                stream.write(_bytes(file.after))
-                os.fchmod(stream.fileno(), MODE)
-            os.replace(temporary, file.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        os.makedirs(os.path.dirname(file.path), exist_ok=True)
+        replace_file(file.path, _bytes(file.after), MODE)
 
 
 def _below(folder: str, texts: Mapping[str, str]) -> list[tuple[str, str]]:
