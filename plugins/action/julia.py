@@ -38,7 +38,7 @@ PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Folders below plugins/ whose files a module needs; the others run Julia.
 FOLDERS = {"depot_release": "release"}
 DEFAULT_FOLDER = "julia"
-JOBS = ("depot_release", "julia_depot_check", "julia_instantiate", "julia_precompile")
+JOBS = ("depot_release", "depot_release_check", "julia_depot_check", "julia_instantiate", "julia_precompile")
 
 
 class Stopped(BaseException):

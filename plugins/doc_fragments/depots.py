@@ -73,6 +73,21 @@ options:
         type: path
 """
 
+    # Of modules that are about one release, beside the store.
+    RELEASE = r"""
+options:
+  environment:
+    description:
+      - Name of the environment.
+    type: str
+    required: true
+  release:
+    description:
+      - Name of its release, or V(current) for the one in use.
+    type: str
+    default: current
+"""
+
     # Of modules that start Julia.
     JULIA = r"""
 options:

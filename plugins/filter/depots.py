@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import DepotError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import store_root
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils import origins, plan
-from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import build_results
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import build_results, check_results
 
 
 def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,6 +39,7 @@ class FilterModule:
         return {
             "build_plan": _explained(plan.build_plan),
             "build_results": _explained(build_results),
+            "check_results": _explained(check_results),
             "merged_releases": _explained(plan.merged_releases),
             "missing_architectures": _explained(plan.missing_architectures),
             "own_builds": _explained(plan.own_builds),

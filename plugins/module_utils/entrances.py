@@ -170,7 +170,8 @@ def _entrances(params: Mapping[str, Any], root: str) -> list[Link | Text]:
             for shell, text in PROFILES.items()
         ]
     if params["bin"]:
-        entrances.append(Link(os.path.join(params["bin"], "julia"), os.path.join(current, "bin", "julia")))
+        command = releases.Release(current, params["default"]).command
+        entrances.append(Link(os.path.join(params["bin"], "julia"), command))
     return entrances
 
 

@@ -35,6 +35,13 @@ STORE_SPEC = {
     },
     "required_if": [("type", "directory", ("path",)), ("type", "cvmfs", ("repository",))],
 }
+CURRENT = "current"
+# Of modules that are about one release.
+RELEASE_SPEC = {
+    "store": STORE_SPEC,
+    "environment": {"type": "str", "required": True},
+    "release": {"type": "str", "default": CURRENT},
+}
 STORE_EXAMPLES = (
     "{type: cvmfs, repository: software.example.org, path: julia}",
     "{type: directory, path: /srv/julia}",
@@ -105,6 +112,27 @@ def store_root(store: Mapping[str, Any]) -> str:
     return _root(store).rstrip("/")
 
 
+def release_of(store: Mapping[str, Any], environment: str, release: str = CURRENT, variable: str = "store") -> Release:
+    """A release in a store, which need not be there.
+
+    :param release: its name, or ``current`` for the one in use.
+    :param variable: what faults call the store.
+    :raises InputError: faults of the inputs.
+    """
+    faults = [f"{variable}: {fault}" for fault in faults_of_store(store)]
+    fault = fault_of_name(environment)
+    if fault:
+        faults.append(f"environment: {fault}")
+    if release != CURRENT and not RELEASE_ID.match(release):
+        faults.append(f"release: {release!r} is neither current nor the name of a release (16 hexadecimal digits)")
+    if faults:
+        raise InputError(faults)
+    layout = Layout(store_root(store))
+    if release == CURRENT:
+        return Release(layout.current(environment), environment)
+    return layout.release(environment, release)
+
+
 def _root(store: Mapping[str, Any]) -> Any:
     if store["type"] == "directory":
         return store.get("path")
@@ -138,7 +166,7 @@ class Layout:
         return Release(os.path.join(self.releases(name), release), name)
 
     def current(self, name: str) -> str:
-        return os.path.join(self.environment(name), "current")
+        return os.path.join(self.environment(name), CURRENT)
 
     def previous(self, name: str) -> str:
         return os.path.join(self.environment(name), "previous")
@@ -160,9 +188,40 @@ class Release:
     path: str
     environment: str
 
+    def settled(self) -> Release:
+        """This release under its own name, where it was named as ``current``: that may lead to another one soon."""
+        try:
+            target = os.readlink(self.path)
+        except OSError:
+            return self
+        return Release(os.path.join(os.path.dirname(self.path), target), self.environment)
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
     @property
     def record(self) -> str:
         return os.path.join(self.path, "release.json")
+
+    def read_record(self) -> dict[str, Any]:
+        """
+        :raises InputError: this is no release.
+        """
+        record = read_json(self.record)
+        if record is None:
+            raise InputError(
+                [
+                    f"environment: no release of {self.environment!r} is at {self.path}; publish it first, or name "
+                    "another one"
+                ]
+            )
+        return record
+
+    @property
+    def command(self) -> str:
+        """What users start."""
+        return os.path.join(self.path, "bin", "julia")
 
     @property
     def files(self) -> str:

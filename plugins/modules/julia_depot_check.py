@@ -24,11 +24,10 @@ options:
     required: true
   depots:
     description:
-      - The depots to prove, the one with the caches first. Leave it out where O(julia) is the command of a release,
-        which knows its own.
+      - The depots to prove, the one with the caches first.
     type: list
     elements: path
-    default: []
+    required: true
   workload:
     description:
       - Julia code to run once everything is loaded.
@@ -39,11 +38,6 @@ options:
       - Prove it for C(julia --check-bounds=yes).
     type: bool
     default: false
-  sandbox:
-    description:
-      - Run in a sandbox without network. V(false) proves what a user of this node gets, and needs no bubblewrap.
-    type: bool
-    default: true
 attributes:
   check_mode:
     support: full
@@ -55,15 +49,20 @@ extends_documentation_fragment:
   - scisoft.julia_depots.depots.bundle
   - scisoft.julia_depots.depots.job
   - scisoft.julia_depots.depots.julia
+seealso:
+  - module: scisoft.julia_depots.depot_release_check
 """
 
 EXAMPLES = r"""
-- name: Prove a release on a node
+- name: Prove what was compiled, at the path where it will be used
   scisoft.julia_depots.julia_depot_check:
-    julia: /srv/julia/environments/jets/current/bin/julia
-    project: /srv/julia/environments/jets/current/x86_64/common/environments/jets
+    julia: /opt/julia/bin/julia
+    project: /var/tmp/staging/x86_64/common/environments/jets
+    depots: [/var/tmp/staging/x86_64/generic, /var/tmp/staging/x86_64/common]
+    mounts:
+      - source: /var/tmp/staging
+        target: /srv/julia/environments/jets/releases/0123456789abcdef
     workload: using AntiKt; AntiKt.demo()
-    sandbox: false
 """
 
 RETURN = r"""

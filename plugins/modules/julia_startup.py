@@ -21,16 +21,6 @@ author:
   - scisoft.julia_depots contributors (@scisoft)
 version_added: 0.1.0
 options:
-  environment:
-    description:
-      - Name of the environment.
-    type: str
-    required: true
-  release:
-    description:
-      - Name of its release.
-    type: str
-    default: current
   workload:
     description:
       - Julia code. Where it is empty, the packages that the project names are loaded.
@@ -88,9 +78,10 @@ attributes:
     support: none
 extends_documentation_fragment:
   - scisoft.julia_depots.depots.store
+  - scisoft.julia_depots.depots.release
   - scisoft.julia_depots.depots.attributes
 seealso:
-  - module: scisoft.julia_depots.julia_depot_check
+  - module: scisoft.julia_depots.depot_release_check
 """
 
 EXAMPLES = r"""

@@ -23,7 +23,7 @@ def patience(elapsed: float) -> float:
 
 def label(module: str, arguments: Mapping[str, Any]) -> str:
     """What a task is about, from its arguments: the environment, and the level or the platform."""
-    if module == "depot_release":
+    if module in ("depot_release", "depot_release_check"):
         words = [arguments.get("environment"), arguments.get("release")]
     else:
         words = [arguments.get("environment") or _last(arguments.get("project")), arguments.get("platform")]

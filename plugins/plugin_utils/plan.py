@@ -578,18 +578,9 @@ def words(given: Any) -> Any:
     return re.findall(r"[^,\s]+", given) if isinstance(given, str) else given
 
 
-def release_path(store: Mapping[str, Any], environment: str, release: str = "current") -> str:
+def release_path(store: Mapping[str, Any], environment: str, release: str = releases.CURRENT) -> str:
     """The path of a release on every node.
 
     :param release: its name, or ``current`` for the link to the one in use.
     """
-    faults = [f"depot_store: {fault}" for fault in releases.faults_of_store(store)]
-    fault = releases.fault_of_name(environment)
-    if fault:
-        faults.append(f"environment: {fault}")
-    if release != "current" and not releases.RELEASE_ID.match(release):
-        faults.append(f"release: {release!r} is neither current nor the name of a release (16 hexadecimal digits)")
-    if faults:
-        raise InputError(faults)
-    layout = releases.Layout(releases.store_root(store))
-    return layout.current(environment) if release == "current" else layout.release(environment, release).path
+    return releases.release_of(store, environment, release, variable="depot_store").path

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import platform
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import (
     check,
     depot,
@@ -41,6 +45,8 @@ PACKAGES = (
     "WithExtension",
 )
 MEGABYTES = 3
+ARCH = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())
+TEMPLATES = Path(__file__).resolve().parents[2] / "plugins" / "release"
 # Odd enough to find the processes of WaitsForever among all others.
 WAIT_SECONDS = 80000 + os.getpid() % 6000
 
@@ -72,6 +78,10 @@ class Laboratory:
     def check(self, **params: Any) -> dict[str, Any]:
         return self._call(check.check, check.ARGUMENT_SPEC, False, params)
 
+    def check_release(self, store: Path, **params: Any) -> dict[str, Any]:
+        params["store"] = {"type": "directory", "path": str(store)}
+        return self._call(check.check_release, check.RELEASE_CHECK_SPEC, False, params)
+
     def info(self, **params: Any) -> dict[str, Any]:
         return self._call(depot.info, depot.ARGUMENT_SPEC, False, params)
 
@@ -80,6 +90,26 @@ class Laboratory:
         result = self.instantiate(project=str(project), lock=mode, **params)
         (project / result["manifest"]["name"]).write_text(result["manifest"]["content"])
         return result
+
+    def release(self, root: Path, release: Path, environment: str, starter: str = "") -> None:
+        """Give depots that lie in a store what makes them a release: its record, its command, and this Julia.
+
+        :param starter: a program that starts Julia.
+        """
+        version = ".".join(map(str, self.version))
+        texts = {path.name: path.read_text() for path in TEMPLATES.iterdir()}
+        for name, file in activation.render(
+            texts, root=str(root), release=str(release), environment=environment, version=version
+        ).items():
+            path = release / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(file.text)
+            path.chmod(file.mode)
+        (release / "release.json").write_text(json.dumps({"julia": version, "architectures": {ARCH: {}}}))
+        julia = root / "julia" / version / ARCH / "bin" / "julia"
+        julia.parent.mkdir(parents=True)
+        julia.write_text(f'#!/bin/sh\nexec {starter} {shlex.quote(os.path.realpath(self.julia))} "$@"\n')
+        julia.chmod(0o755)
 
     def _call(
         self,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError
-from tests.julia.laboratory import Built, Laboratory
-from tests.pkgserver import PackageServer, PackageWorld
+from tests.julia.laboratory import ARCH, Built, Laboratory
+from tests.pkgserver import PackageWorld
 
 NEEDS_BASE = {"DiamondBase", "DiamondLeft", "DiamondRight", "DiamondTop"}
 
@@ -132,19 +132,29 @@ def test_workload_has_no_network_and_a_read_only_machine(laboratory: Laboratory,
     assert not os.path.exists(f"{built.common}/x")
 
 
-def test_check_without_a_sandbox(
-    laboratory: Laboratory, server: PackageServer, world: PackageWorld, tmp_path: Path
-) -> None:
-    """Proved where it lies: at the path of its use nothing needs to be shown elsewhere."""
+def test_a_release_is_proved_by_its_own_command(laboratory: Laboratory, world: PackageWorld, tmp_path: Path) -> None:
+    """As a user of a node meets it: in no sandbox, and the level is the one that the command chooses."""
+    release = tmp_path / "store" / "environments" / "small" / "releases" / "0123456789abcdef"
     project = world.project(tmp_path / "project", ["DiamondBase"])
     laboratory.lock(project)
-    depot = str(tmp_path / "depot")
-    laboratory.instantiate(project=str(project), environment="e", depot=depot)
-    proving = {"project": f"{depot}/environments/e", "depots": [depot], "sandbox": False}
+    common = f"{release}/{ARCH}/common"
+    laboratory.instantiate(project=str(project), environment="small", depot=common)
+    (release / ARCH / "generic").mkdir()
+    (release / ARCH / "levels").write_text("generic\n")
+    laboratory.release(tmp_path / "store", release, "small")
     with pytest.raises(BuildError) as caught:
-        laboratory.check(**proving)
+        laboratory.check_release(tmp_path / "store", environment="small", release=release.name)
     assert caught.value.details["compiled"] == ["DiamondBase"]
-    laboratory.precompile(project=f"{depot}/environments/e", depot=depot)
-    proved = laboratory.check(**proving, variables={"HELLO": "there"}, workload='print(ENV["HELLO"])')
-    assert proved["compiled"] == []
-    assert proved["output"].endswith("there")
+    assert caught.value.details["release"] == release.name
+    laboratory.precompile(
+        project=f"{common}/environments/small", depot=f"{release}/{ARCH}/generic", package_depots=[common]
+    )
+    (release.parent.parent / "current").symlink_to(f"releases/{release.name}")
+    for name in ("current", release.name):
+        workload = 'print(ENV["JULIA_DEPOTS_ACTIVE"])'
+        proved = laboratory.check_release(tmp_path / "store", environment="small", release=name, workload=workload)
+        assert proved["compiled"] == []
+        assert [package["package"] for package in proved["packages"]] == ["DiamondBase"]
+        assert proved["output"].endswith(f"{ARCH}/generic")
+        assert proved["startup_seconds"] > 0
+        assert proved["workload_seconds"] >= 0

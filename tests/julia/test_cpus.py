@@ -9,8 +9,6 @@ QEMU runs Julia as that processor. It does not change what the kernel tells, so 
 from __future__ import annotations
 
 import os
-import platform
-import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -18,15 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.scisoft.julia_depots.plugins.module_utils import activation, targets
+from ansible_collections.scisoft.julia_depots.plugins.module_utils import targets
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import BuildError, InputError
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia import images
 from tests import cpus
-from tests.julia.laboratory import LIMIT, Laboratory
+from tests.julia.laboratory import ARCH, LIMIT, Laboratory
 from tests.pkgserver import PackageWorld
 
-ARCH = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())
-TEMPLATES = Path(__file__).resolve().parents[2] / "plugins" / "release"
 QEMU = next(filter(None, map(shutil.which, ("qemu-x86_64-static", "qemu-x86_64"))), None)
 TELLS_IMAGES = (1, 10)
 MULTIPLE = targets.FIRST_WITH_MULTIPLE_TARGETS
@@ -138,22 +134,7 @@ def published(laboratory: Laboratory, world: PackageWorld, tmp_path_factory: pyt
     root = tmp_path_factory.mktemp("store")
     release = root / "0123456789abcdef"
     build(laboratory, world, release, levels)
-    version = ".".join(map(str, laboratory.version))
-    for name, file in activation.render(
-        {path.name: path.read_text() for path in TEMPLATES.iterdir()},
-        root=str(root),
-        release=str(release),
-        environment="all",
-        version=version,
-    ).items():
-        path = release / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(file.text)
-        path.chmod(file.mode)
-    julia = root / "julia" / version / ARCH / "bin" / "julia"
-    julia.parent.mkdir(parents=True)
-    julia.write_text(f'#!/bin/sh\nexec {QEMU} {shlex.quote(os.path.realpath(laboratory.julia))} "$@"\n')
-    julia.chmod(0o755)
+    laboratory.release(root, release, "all", starter=QEMU)
     return Published(release, [level.name for level in levels])
 
 

@@ -319,13 +319,12 @@ def test_defaults_of_a_play_for_the_groups_of_modules(foreign):
         f"group/{COLLECTION}.julia": {"julia": site.site.julia, "time_limit": 600, "variables": {"SITE": "1"}},
         f"group/{COLLECTION}.cvmfs": {"repository": "software.example.org"},
     }
-    project = f"{site.site.environment}/current/{os.uname().machine}/common/environments/jets"
+    release = f"{site.site.environment}/current/{os.uname().machine}"
     check = {
         "name": "Prove it",
         f"{COLLECTION}.julia_depot_check": {
-            "julia": f"{site.site.environment}/current/bin/julia",
-            "project": project,
-            "sandbox": False,
+            "project": f"{release}/common/environments/jets",
+            "depots": [f"{release}/generic", f"{release}/common"],
             "workload": 'ENV["SITE"] == "1" || error("no default")',
         },
     }

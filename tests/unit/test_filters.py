@@ -15,6 +15,7 @@ FILTERS = FilterModule().filters()
 NAMES = [
     "build_plan",
     "build_results",
+    "check_results",
     "merged_releases",
     "missing_architectures",
     "own_builds",

@@ -128,7 +128,7 @@ def test_a_time_in_words_is_the_time(seconds):
             {"project": "/s/environments/jets/", "depots": ["/s/generic", "/s/common"]},
             "jets generic",
         ),
-        ("julia_depot_check", {"project": "/s/environments/jets"}, "jets"),
+        ("depot_release_check", {"environment": "jets", "workload": "x()"}, "jets"),
         ("julia_instantiate", {"project": "/tmp/x/project", "environment": "jets", "depot": "/s/common"}, "jets"),
         ("julia_instantiate", {"environment": "jets", "platform": "aarch64-linux-gnu"}, "jets aarch64-linux-gnu"),
         ("depot_release", {"environment": "jets", "release": "0123456789abcdef"}, "jets 0123456789abcdef"),

@@ -18,7 +18,11 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.contents import ARGUMENT_SPEC, info
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report import changes, files
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.document import Known
-from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import ERROR_LIMIT, build_results
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import (
+    ERROR_LIMIT,
+    build_results,
+    check_results,
+)
 from tests import reports
 from tests.unit.helpers import params_of
 
@@ -65,6 +69,52 @@ def test_a_failed_build_says_how_many_packages_failed_and_which_caches_were_refu
     assert result["packages"] == {"compiled": 1, "fresh": 2, "failed": 1}
     assert result["rejected"] == failure["rejected"]
     assert len(result["error"]) == ERROR_LIMIT
+
+
+# --- results of proofs
+
+PROVED = {
+    "release": CURRENT,
+    "missing": [{"arch": "aarch64"}],
+    "startup_seconds": 0.5,
+    "workload_seconds": None,
+    "rejected": [],
+    "changed": False,
+}
+
+
+def test_each_environment_that_was_tried_is_told_of():
+    late = {"cache": "/d/A/x.ji", "reason": "for A since x"}
+    broken = {"failed": True, "msg": "the depot is not proved" + "!" * ERROR_LIMIT, "rejected": [late]}
+    results = check_results(["jets", "plots", "new"], "node1", [PROVED, broken, {"skipped": True}])
+    assert [(entry["environment"], entry["outcome"], entry["release"]) for entry in results] == [
+        ("jets", "proved", CURRENT),
+        ("plots", "failed", ""),
+    ]
+    jets, plots = results
+    assert (jets["host"], jets["error"], jets["missing"], jets["startup_seconds"]) == (
+        "node1",
+        "",
+        [{"arch": "aarch64"}],
+        0.5,
+    )
+    assert len(plots["error"]) == ERROR_LIMIT
+    assert plots["rejected"] == [late]
+
+
+def test_a_node_that_lags_proves_nothing():
+    waited = {"failed": True, "msg": "it lags", "lagging": [{"id": "client", "revision": 3}]}
+    results = check_results(["jets", "plots"], "node1", [PROVED, PROVED], waited, 5)
+    lag = {"host": "node1", "outcome": "lagging", "error": "it lags", "revision": 3, "wanted": 5}
+    assert results == [dict(lag, environment="jets"), dict(lag, environment="plots")]
+    (silent,) = check_results(["jets"], "node1", waited={"failed": True}, wanted=5)
+    assert (silent["revision"], silent["error"]) == (None, "it failed")
+
+
+def test_a_node_that_has_waited_tells_of_its_proofs():
+    for waited in ({"skipped": True}, {"changed": False, "served": []}, None):
+        (entry,) = check_results(["jets"], "node1", [PROVED], waited, 5)
+        assert entry["outcome"] == "proved"
 
 
 # --- what a release changes

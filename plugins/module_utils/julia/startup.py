@@ -24,12 +24,11 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.check i
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.images import flags_of_this_machine
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.julia.installation import FLAGS
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
-    STORE_SPEC,
+    RELEASE_SPEC,
     Layout,
     Release,
-    faults_of_store,
     given_store,
-    read_json,
+    release_of,
     store_root,
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT, NETWORK_VARIABLES
@@ -41,9 +40,7 @@ INSTANTIATE = "import Pkg; Pkg.instantiate()"
 DIGITS = 3  # of a time in seconds
 
 ARGUMENT_SPEC = {
-    "store": STORE_SPEC,
-    "environment": {"type": "str", "required": True},
-    "release": {"type": "str", "default": "current"},
+    **RELEASE_SPEC,
     "workload": {"type": "str", "default": ""},
     "levels": {"type": "list", "elements": "str", "default": []},
     "measurements": {
@@ -81,7 +78,7 @@ def measure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "changed": False,
         "actions": [],
         "environment": subject.release.environment,
-        "release": os.path.basename(subject.release.path),
+        "release": subject.release.name,
         "julia": subject.version,
         "arch": subject.arch,
         "times": params["times"],
@@ -129,38 +126,31 @@ class Subject:
     julia: str
     workload: str
 
-    @property
-    def command(self) -> str:
-        return os.path.join(self.release.path, "bin", "julia")
-
 
 def _subject(params: Mapping[str, Any]) -> Subject:
     store = given_store(params["store"])
-    faults = [f"store: {fault}" for fault in faults_of_store(store)]
+    faults = []
     if params["times"] < 1:
         faults.append(f"times: {params['times']} is less than 1; measure at least once")
     if params["workdir"] and not os.path.isdir(params["workdir"]):
         faults.append(f"workdir: {params['workdir']} is not a folder on this machine")
+    try:
+        release = release_of(store, params["environment"], params["release"]).settled()
+    except InputError as error:
+        faults = [*error.faults, *faults]
     if faults:
         raise InputError(faults)
-    layout = Layout(store_root(store))
-    name, asked = params["environment"], params["release"]
-    path = layout.current(name) if asked == "current" else layout.release(name, asked).path
-    # What is current may change meanwhile.
-    release = Release(os.path.realpath(path), name)
-    record = read_json(release.record)
-    if record is None:
-        raise InputError([f"environment: no release of {name!r} is at {path}; publish it first, or name another one"])
+    record = release.read_record()
     arch = os.uname().machine
     if not os.path.isfile(release.levels(arch)):
         there = ", ".join(release.architectures())
-        raise InputError([f"environment: {path} has no caches for this node, which is {arch}; it has {there}"])
+        raise InputError([f"environment: {release.path} has no caches for this node, which is {arch}; it has {there}"])
     return Subject(
         store=store,
         release=release,
         arch=arch,
         version=record["julia"],
-        julia=os.path.join(layout.julia(record["julia"], arch), "bin", "julia"),
+        julia=os.path.join(Layout(store_root(store)).julia(record["julia"], arch), "bin", "julia"),
         workload=params["workload"] or _load_all(release.project(arch)),
     )
 
@@ -243,7 +233,8 @@ class Stopwatch:
         """The seconds of a start with the release."""
         home = os.path.join(self.folder, "user")
         os.makedirs(home, exist_ok=True)
-        seconds = self._time(self.subject.command, [], {"HOME": home, "JULIA_DEPOTS_LEVEL": level}, f"level {level}")
+        env = {"HOME": home, "JULIA_DEPOTS_LEVEL": level}
+        seconds = self._time(self.subject.release.command, [], env, f"level {level}")
         compiled = compiled_in(os.path.join(home, ".julia"))
         if compiled:
             raise BuildError(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, scisoft.julia_depots contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a builder tells of its builds: the entries of the fact ``depot_build_results``."""
+"""What hosts tell: entries of the facts ``depot_build_results`` and ``depot_client_checks``."""
 
 from __future__ import annotations
 
@@ -87,3 +87,44 @@ def _failed(fault: str, failure: Mapping[str, Any]) -> dict[str, Any]:
         "rejected": list(failure.get("rejected") or []),
         "error": fault[:ERROR_LIMIT],
     }
+
+
+def check_results(
+    environments: Sequence[str],
+    host: str,
+    proofs: Sequence[Mapping[str, Any]] = (),
+    waited: Mapping[str, Any] | None = None,
+    wanted: int = 0,
+) -> list[dict[str, Any]]:
+    """One entry for each environment that a node was to prove, as far as that was tried.
+
+    :param environments: their names.
+    :param proofs: results of ``depot_release_check``, in the order of the environments; those skipped tell nothing.
+    :param waited: result of ``cvmfs_revision``, where the node waited for a revision; the ``wanted`` one.
+    :returns: ``environment``, ``host``, ``outcome`` (``proved``, ``failed`` or ``lagging``) and ``error``; of what was
+        tried also ``release``, ``missing``, ``startup_seconds``, ``workload_seconds`` and ``rejected``, of a lagging
+        node ``revision`` and ``wanted``.
+    """
+    if waited and waited.get("failed"):
+        served = next(iter(waited.get("lagging") or []), {}).get("revision")
+        lag = {"host": host, "outcome": "lagging", "error": _shortened(waited), "revision": served, "wanted": wanted}
+        return [dict(lag, environment=environment) for environment in environments]
+    return [
+        {
+            "environment": environment,
+            "host": host,
+            "outcome": "failed" if proof.get("failed") else "proved",
+            "error": _shortened(proof) if proof.get("failed") else "",
+            "release": proof.get("release", ""),
+            "missing": proof.get("missing", []),
+            "startup_seconds": proof.get("startup_seconds"),
+            "workload_seconds": proof.get("workload_seconds"),
+            "rejected": proof.get("rejected", []),
+        }
+        for environment, proof in zip(environments, proofs, strict=False)
+        if not proof.get("skipped")
+    ]
+
+
+def _shortened(failure: Mapping[str, Any]) -> str:
+    return (failure.get("msg") or "it failed")[:ERROR_LIMIT]
