@@ -19,7 +19,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ import pytest
 import yaml
 
 from tests.cvmfs.servers import Emulated, Real, Server
+from tests.foreign import COLLECTION, FORMS, LOOK, left_by, play_using
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".build" / "venv" / "bin"
@@ -91,6 +91,7 @@ class Run:
     changed: list[str]
     message: str
     text: str
+    seen: list[dict[str, Any]]
 
 
 class Client:
@@ -175,37 +176,36 @@ class Client:
 
     def play(self, *arguments: str, entry: str = "main", **variables: Any) -> Run:
         """Run the role in the namespace."""
-        playbook = self.folder / "play.yml"
-        playbook.write_text(
-            textwrap.dedent("""
-                - hosts: localhost
-                  gather_facts: false
-                  tasks:
-                    - name: Run the role
-                      ansible.builtin.include_role:
-                        name: scisoft.julia_depots.cvmfs_client
-                        tasks_from: "{{ test_entry }}"
-            """)
-        )
-        given = {
-            "test_entry": entry,
-            "ansible_python_interpreter": sys.executable,
-            "depot_store": {"type": "cvmfs", "repository": self.name, "path": "julia"},
+        use = {"name": f"{COLLECTION}.cvmfs_client", "tasks_from": entry}
+        book = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": use}]}
+        store = {"type": "cvmfs", "repository": self.name, "path": "julia"}
+        return self.run(book, *arguments, **{"depot_store": store, **self.inputs, **variables})
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the role needs to know, beside the repository."""
+        return {
             "cvmfs_client_server_urls": [f"{self.url}/cvmfs/@fqrn@"],
             "cvmfs_client_public_key_file": str(self.key),
             "cvmfs_client_install": False,
-            **variables,
         }
+
+    def run(self, play: dict[str, Any], *arguments: str, hosts: str = "localhost", **variables: Any) -> Run:
+        """Run a play in the namespace, in which all hosts are."""
+        playbook = self.folder / "play.yml"
+        playbook.write_text(json.dumps([play]))
+        given = {"ansible_python_interpreter": sys.executable, **variables}
         environment = dict(
             os.environ,
             ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
             ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
             ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
+            ANSIBLE_CALLBACK_FORMAT_PRETTY="false",
             ANSIBLE_NOCOLOR="1",
             ANSIBLE_DISPLAY_SKIPPED_HOSTS="false",
             CVMFS_EMULATION_PYTHON=sys.executable,
         )
-        command = [BIN / "ansible-playbook", "--inventory", "localhost,", "--connection", "local", playbook]
+        command = [BIN / "ansible-playbook", "--inventory", f"{hosts},", "--connection", "local", playbook]
         result = subprocess.run(
             self.inside(*command, "--extra-vars", json.dumps(given), *arguments),
             env=environment,
@@ -232,8 +232,8 @@ class Client:
 
 
 def read(result: subprocess.CompletedProcess[str]) -> Run:
-    """The tasks of a play that changed something, and the message with which it failed."""
-    task, changed, message = "", [], ""
+    """The tasks of a play that changed something, the message with which it failed, and what it saw."""
+    task, changed, message, seen = "", [], "", []
     for line in result.stdout.splitlines():
         if line.startswith("TASK ["):
             task = line.partition("[")[2].rpartition("]")[0].rpartition(" : ")[2]
@@ -241,7 +241,9 @@ def read(result: subprocess.CompletedProcess[str]) -> Run:
             changed.append(task)
         elif line.startswith("fatal: ") and "=> " in line:
             message = json.loads(line.partition("=> ")[2])["msg"]
-    return Run(result.returncode == 0, changed, message, result.stdout + result.stderr)
+        elif line.startswith("ok: ") and task == LOOK["name"]:
+            seen.append(json.loads(line.partition("=> ")[2])["msg"])
+    return Run(result.returncode == 0, changed, message, result.stdout + result.stderr, seen)
 
 
 def _parameters() -> list:
@@ -460,6 +462,64 @@ def test_servers_and_key_from_the_variables_of_another_role(client):
     bad = client.play(entry="repository", **{**given, "cvmfs_keys": [], "cvmfs_server_urls": []})
     assert "cvmfs_client_server_urls is empty" in bad.message
     assert "cvmfs_client_public_key and cvmfs_client_public_key_file are both empty" in bad.message
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_in_a_foreign_play(client, form):
+    """Planned, done, planned again, done again; and what the play sees after it."""
+    inputs = {**client.inputs, "cvmfs_client_repository": client.name, "cvmfs_client_mount": "static"}
+    play = play_using(form, [("cvmfs_client", inputs)])
+    planned = client.run(play, "--check")
+    assert planned.ok, planned.text
+    assert "Write the settings of the client" in planned.changed
+    assert not client.exists(client.mount)
+    done = client.run(play)
+    assert done.ok, done.text
+    assert client.is_mounted
+    before, after = done.seen
+    assert left_by(["cvmfs_client"], before, after) == set()
+    assert set(before["names"]) <= set(after["names"])
+    assert before["facts"] == after["facts"]
+    for arguments in (("--check",), ()):
+        again = client.run(play, *arguments)
+        assert (again.ok, again.changed) == (True, []), again.text
+
+
+@once
+def test_tags_of_a_foreign_play(client):
+    inputs = {**client.inputs, "cvmfs_client_repository": client.name, "cvmfs_client_mount": "none"}
+    play = play_using("roles", [("cvmfs_client", inputs)])
+    play["roles"][0]["tags"] = "file_systems"
+    left_out = client.run(play, "--skip-tags", "file_systems")
+    assert (left_out.ok, left_out.changed) == (True, []), left_out.text
+    assert "Write the settings of the client" not in left_out.text
+    chosen = client.run(play, "--tags", "file_systems")
+    assert "Write the settings of the client" in chosen.changed, chosen.text
+    assert chosen.seen == []
+
+
+@once
+@pytest.mark.parametrize("strategy", ["linear", "free"])
+def test_beside_a_host_that_fails(client, strategy):
+    """Both hosts are this one, and the one that fails does so before it changes anything."""
+    inputs = {**client.inputs, "cvmfs_client_repository": client.name, "cvmfs_client_mount": "static"}
+    inputs["cvmfs_client_http_proxy"] = "{{ 'DIRECT' if inventory_hostname == 'good' else '' }}"
+    play = play_using("include_role", [("cvmfs_client", inputs)], strategy=f"ansible.builtin.{strategy}")
+    done = client.run(play, hosts="good,bad")
+    assert not done.ok
+    assert "cvmfs_client_http_proxy holds" in done.message
+    assert "fatal: [good]" not in done.text
+    assert client.is_mounted
+
+
+@once
+def test_one_host_after_the_other(client):
+    """Both hosts are this one, so there is nothing left to do on the second."""
+    inputs = {**client.inputs, "cvmfs_client_repository": client.name, "cvmfs_client_mount": "static"}
+    done = client.run(play_using("import_role", [("cvmfs_client", inputs)], serial=1), hosts="first,second")
+    assert done.ok, done.text
+    assert "changed: [first]" in done.text
+    assert "changed: [second]" not in done.text
 
 
 def test_a_server_that_cannot_be_reached_is_named(client):

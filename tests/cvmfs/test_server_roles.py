@@ -47,6 +47,7 @@ from tests.cvmfs.servers import (
     nobody_cannot_run_the_emulation,
     wait_for,
 )
+from tests.foreign import COLLECTION, FORMS, LOOK, left_by, play_using
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
@@ -62,6 +63,7 @@ class Run:
     returncode: int
     changed: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    seen: list[dict[str, Any]] = field(default_factory=list)
     text: str = ""
 
     @classmethod
@@ -73,6 +75,8 @@ class Run:
                 task = match[1]
             elif line.startswith("changed: "):
                 run.changed.append(task)
+            elif task == LOOK["name"] and (match := re.match(r"ok: .*?=> (.*)", line)):
+                run.seen.append(json.loads(match[1])["msg"])
             elif match := re.match(r"(?:fatal|failed): .*?=> (.*)", line):
                 with suppress(ValueError):
                     run.failures.append(str(json.loads(match[1]).get("msg")))
@@ -103,10 +107,14 @@ class Player:
     variables: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, role: str, *arguments: str, entry: str = "main", **variables: Any) -> Run:
-        include = {"name": f"scisoft.julia_depots.{role}", "tasks_from": entry}
-        book = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include}]}]
+        include = {"name": f"{COLLECTION}.{role}", "tasks_from": entry}
+        play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include}]}
+        return self.play(play, *arguments, **variables)
+
+    def play(self, play: dict[str, Any], *arguments: str, **variables: Any) -> Run:
+        """Run a play."""
         path = self.folder / "play.yml"
-        path.write_text(json.dumps(book))
+        path.write_text(json.dumps([play]))
         return self.book(path, *arguments, **variables)
 
     def book(self, path: Path, *arguments: str, **variables: Any) -> Run:
@@ -195,7 +203,6 @@ def host(tmp_path: Path) -> Iterator[Host]:
     )
     try:
         if process.stdout.readline() != "ready\n":
-            process.stdin.close()
             pytest.skip(f"no overlay can be mounted in a mount namespace here: {process.stderr.read()}")
         yield Host(process)
     finally:
@@ -449,6 +456,71 @@ def test_the_servers_of_a_site(on_host: Player) -> None:
     assert "Say that the replica would be made" in run.changed
     run = on_host.book(servers, depot_store={"type": "directory", "path": "/srv/depots"}).unchanged()
     assert "skipping" in run.text
+
+
+@pytest.fixture
+def storage(host: Host) -> Iterator[str]:
+    """Where a web server on the host of its own serves the repositories."""
+    command = [
+        *host.inside,
+        sys.executable,
+        "-u",
+        "-m",
+        "http.server",
+        "--bind",
+        "127.0.0.1",
+        "--directory",
+        "/srv",
+        "0",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/")
+    port = re.search(r" port (\d+) ", process.stdout.readline())[1]
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_servers_in_a_foreign_play(host: Host, on_host: Player, storage: str, form: str) -> None:
+    """Planned on a clean host, done, planned again, done again; and what the play sees after them."""
+    packages, name = on_host.variables["cvmfs_stratum0_package_repository"], fresh_name()
+    on_host.variables.clear()
+    stratum1 = {
+        "repository": name,
+        "alias": fresh_name(),
+        "stratum0": "here",
+        "source": f"{storage}/cvmfs/{name}",
+        "package_repository": packages,
+        "apache": False,
+    }
+    stratum0 = {"repository": name, "package_repository": packages, "apache": False}
+    roles = {"cvmfs_stratum0": stratum0, "cvmfs_stratum1": stratum1}
+    uses = [(role, {f"{role}_{key}": value for key, value in inputs.items()}) for role, inputs in roles.items()]
+    play = play_using(form, uses)
+    planned = on_host.play(play, "--check").succeeded()
+    assert {"Say that the repository would be made", "Say that the replica would be made"} <= set(planned.changed)
+    assert not host.has("/usr/bin/cvmfs_server")
+    done = on_host.play(play).succeeded()
+    for repository in (name, stratum1["alias"]):
+        assert host.has(f"/srv/cvmfs/{repository}/.cvmfspublished")
+    before, after = done.seen
+    assert left_by(roles, before, after) == set()
+    assert set(before["names"]) <= set(after["names"])
+    assert before["facts"] == after["facts"]
+    on_host.play(play, "--check").unchanged()
+    on_host.play(play).unchanged()
+
+
+def test_servers_beside_a_host_that_fails(host: Host, on_host: Player) -> None:
+    """All hosts are one, and the one that fails does so before it changes anything."""
+    inputs = dict(on_host.variables, cvmfs_stratum0_owner="{{ 'root' if inventory_hostname == 'here' else 'no such' }}")
+    on_host.variables.clear()
+    for strategy, serial in (("linear", 1), ("free", "100%")):
+        keys = {"strategy": f"ansible.builtin.{strategy}", "serial": serial, "max_fail_percentage": 99}
+        run = on_host.play(play_using("include_role", [("cvmfs_stratum0", inputs)], **keys), "-i", "there,")
+        assert "cvmfs_stratum0_owner" in run.failure()
+        assert "fatal: [here]" not in run.text
+        assert host.has(f"/srv/cvmfs/{inputs['cvmfs_stratum0_repository']}/.cvmfspublished")
 
 
 def test_schedules_by_systemd(host: Host, on_systemd: Player) -> None:

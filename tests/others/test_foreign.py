@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -23,10 +22,9 @@ import ansible_runner
 import pytest
 import yaml
 
+from tests.foreign import COLLECTION, FORMS, LOOK, left_by, play_using
 from tests.sites import ROOT, Site
 
-COLLECTION = "scisoft.julia_depots"
-FORMS = ("include_role", "import_role", "roles")
 # What each role says that it leaves in a play.
 RESULTS = {
     "julia_installation",
@@ -35,13 +33,6 @@ RESULTS = {
     "depot_publish_results",
     "depot_publish_revision",
     "depot_client_checks",
-}
-# Says what a play sees, and puts it among the events.
-LOOK = {
-    "name": "Look at what the play sees",
-    "ansible.builtin.debug": {
-        "msg": {"names": "{{ query('ansible.builtin.varnames', '.') }}", "facts": "{{ ansible_facts }}"}
-    },
 }
 
 
@@ -133,16 +124,7 @@ class Foreign:
 
     def play(self, form: str, *roles: str, **keys: Any) -> dict[str, Any]:
         """A play that uses roles in one of the forms, and looks at what it sees before and after."""
-        play: dict[str, Any] = {"hosts": "all", "gather_facts": False, **keys}
-        uses = [(f"{COLLECTION}.{role}", self.inputs(role)) for role in roles]
-        if form == "roles":
-            play["pre_tasks"] = [LOOK]
-            play["roles"] = [{"role": name, "vars": inputs} for name, inputs in uses]
-            play["tasks"] = [LOOK]
-        else:
-            use = f"ansible.builtin.{form}"
-            play["tasks"] = [LOOK, *({use: {"name": name}, "vars": inputs} for name, inputs in uses), LOOK]
-        return play
+        return play_using(form, [(role, self.inputs(role)) for role in roles], **keys)
 
     def run(self, *plays: dict[str, Any], arguments: tuple[str, ...] = (), **variables: Any) -> Run:
         """Run plays as a playbook."""
@@ -205,7 +187,7 @@ def test_roles_in_every_form(foreign, form):
         assert site.run(play, arguments=arguments).succeeded().changed == []
 
     before, after = done.seen()
-    new = {name for name in set(after["names"]) - set(before["names"]) if not re.match(rf"__({'|'.join(ALL)})_", name)}
+    new = left_by(ALL, before, after)
     assert new <= RESULTS, new - RESULTS
     assert {"julia_installation", "depot_build_releases", "depot_client_checks"} <= new
     assert set(before["names"]) <= set(after["names"])
