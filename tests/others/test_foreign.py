@@ -301,7 +301,7 @@ def test_defaults_of_a_play_for_the_groups_of_modules(foreign):
         f"group/{COLLECTION}.julia": {"julia": site.site.julia, "time_limit": 600, "variables": {"SITE": "1"}},
         f"group/{COLLECTION}.cvmfs": {"repository": "software.example.org"},
     }
-    release = f"{site.site.environment}/current/{os.uname().machine}"
+    release = os.path.realpath(f"{site.site.environment}/current/{os.uname().machine}")
     check = {
         "name": "Prove it",
         f"{COLLECTION}.julia_depot_check": {
