@@ -26,6 +26,8 @@ ARGUMENT_SPEC = {
     "checks": DICTS,
     "lagging": DICTS,
     "benchmarks": DICTS,
+    "builder_errors": {"type": "dict", "default": {}},
+    "client_errors": {"type": "dict", "default": {}},
     "builders": NAMES,
     "clients": NAMES,
     "revision": {"type": "int"},

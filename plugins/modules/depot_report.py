@@ -67,6 +67,16 @@ options:
     type: list
     elements: dict
     default: []
+  builder_errors:
+    description:
+      - Why a builder has no builds to tell of, by its name, C(depot_build_error). Empty where it has.
+    type: dict
+    default: {}
+  client_errors:
+    description:
+      - Why a client was not set up, by its name, C(depot_client_error).
+    type: dict
+    default: {}
   builders:
     description:
       - Hosts from which O(builds) are expected. A report tells of those from which nothing came.

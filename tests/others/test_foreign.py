@@ -30,6 +30,7 @@ RESULTS = {
     "julia_installation",
     "depot_build_releases",
     "depot_build_results",
+    "depot_build_error",
     "depot_publish_results",
     "depot_publish_revision",
     "depot_client_checks",

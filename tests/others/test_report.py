@@ -124,6 +124,24 @@ def test_input_that_is_refused_leaves_no_report(site):
     assert not (site.folder / "report").exists()
 
 
+def test_a_builder_without_julia_tells_why(site):
+    julia = {"version": site.version, "executable": "/bin/true"}
+    run = site.run("site", depot_environments=[{**site.extra()["depot_environments"][0], "julia": julia}])
+    assert not run.ok
+    (failure,) = report_of(site.folder / "report")["failures"]
+    assert (failure["where"], failure["what"], failure["message"]) == ("localhost", "builder", run.failure())
+    assert "does not answer as Julia" in run.failure()
+
+
+def test_clients_alone_tell_nothing_of_builders(site):
+    """Before anything is published there is nothing to prove, and nobody was to build."""
+    run = site.run("clients")
+    assert not run.ok
+    (failure,) = report_of(site.folder / "report")["failures"]
+    assert (failure["where"], failure["what"]) == ("localhost", "proof of jets")
+    assert "no release of 'jets' is at " in failure["message"]
+
+
 def test_a_publish_that_fails_is_told(site):
     run = site.run("site", depot_publish_keep=-1)
     assert not run.ok
@@ -136,7 +154,7 @@ def test_a_publish_that_fails_is_told(site):
 
 @pytest.fixture(scope="module")
 def larger(tmp_path_factory: pytest.TempPathFactory, published: Site) -> Site:
-    """The published site with further clients: one cannot be reached, and the workload fails on another."""
+    """The published site with further clients: one cannot be reached, one has no place for a command, one is broken."""
     inventory = tmp_path_factory.mktemp("larger") / "inventory"
     shutil.copytree(published.inventory, inventory)
     hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
@@ -144,10 +162,13 @@ def larger(tmp_path_factory: pytest.TempPathFactory, published: Site) -> Site:
     hosts["all"]["hosts"].update(
         {
             "lost": {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1"},
+            "taken": {**hosts["all"]["hosts"]["localhost"], "depot_client_bin": str(inventory / "taken")},
             "broken": {**hosts["all"]["hosts"]["localhost"], "depot_client_workloads": workloads},
         }
     )
-    hosts["all"]["children"]["depot_clients"]["hosts"].update({"lost": None, "broken": None})
+    hosts["all"]["children"]["depot_clients"]["hosts"].update(dict.fromkeys(["lost", "taken", "broken"]))
+    (inventory / "taken").mkdir()
+    (inventory / "taken" / "julia").write_text("mine")
     (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
     return Site(published.folder, published.julia, published.version, inventory=inventory)
 
@@ -159,10 +180,14 @@ def test_clients_that_fail_or_cannot_be_reached_are_told_and_fail_the_run(larger
     assert {check["host"]: check["outcome"] for check in document["checks"]} == {
         "localhost": "proved",
         "broken": "failed",
+        "taken": "failed",
         "lost": "silent",
     }
-    assert {failure["where"] for failure in document["failures"]} == {"broken", "lost"}
-    assert "1 of 3 clients proved" in document["summary"]
+    told = {failure["where"]: failure["message"] for failure in document["failures"]}
+    assert sorted(told) == ["broken", "lost", "taken"]
+    assert "broken on purpose" in told["broken"]
+    assert "julia is there already and is not a link into the store" in told["taken"]
+    assert "1 of 4 clients proved" in document["summary"]
     run = larger.run("site", depot_report_folder=str(tmp_path))
     assert not run.ok
     assert "depot_report" not in " ".join(run.changed_tasks)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from jsonschema import Draft202012Validator
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report import page, words
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.charts import Bar, bars
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.document import Known, document, same_state
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import ERROR_LIMIT
 from tests import reports
 
 FOLDER = Path(page.__file__).parent
@@ -118,6 +120,8 @@ KNOWN = st.builds(
     checks=st.lists(CHECKS, max_size=4),
     lagging=st.lists(st.fixed_dictionaries({"url": NASTY, "revision": WHOLE, "wanted": WHOLE}), max_size=2),
     benchmarks=st.lists(BENCHMARKS, max_size=2),
+    builder_errors=st.dictionaries(NASTY, NASTY, max_size=2),
+    client_errors=st.dictionaries(NASTY, NASTY, max_size=2),
     builders=st.lists(NASTY, max_size=2),
     clients=st.lists(NASTY, max_size=2),
     revision=WHOLE,
@@ -340,6 +344,26 @@ def test_builders_and_clients_from_which_nothing_came_are_told():
         ("b1", "builder"),
         ("c1", "client"),
     ]
+
+
+def test_why_nothing_came_from_builders_and_clients_is_told_where_they_said_so():
+    errors = {"builder_errors": {"b1": "no Julia"}, "client_errors": {"c1": "no mount" + "!" * ERROR_LIMIT}}
+    told = document(Known(store=reports.STORE, builders=["b1"], clients=["c1"], **errors), reports.TIME)
+    builder, client = told["failures"]
+    assert builder == {"where": "b1", "what": "builder", "message": "no Julia"}
+    assert (client["where"], client["what"], len(client["message"])) == ("c1", "client", ERROR_LIMIT)
+    (check,) = told["checks"]
+    assert (check["outcome"], check["environment"]) == ("failed", "")
+    assert "no Julia" in page.render(told)
+
+
+def test_a_client_that_was_proved_before_it_failed_is_no_proved_one():
+    proved, failed = ({"host": "c1", "environment": "jets", "outcome": outcome} for outcome in ("proved", "failed"))
+    known = Known(store=reports.STORE, checks=[proved], clients=["c1"], client_errors={"c1": "no mount"})
+    assert [failure["message"] for failure in document(known, reports.TIME)["failures"]] == ["no mount"]
+    # What its proof said is told once.
+    known = dataclasses.replace(known, checks=[proved, {**failed, "environment": "plots", "error": "no mount"}])
+    assert [failure["what"] for failure in document(known, reports.TIME)["failures"]] == ["proof of plots"]
 
 
 def test_all_clients_are_in_the_document_and_the_page_stays_short():

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import store_root
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.publish import TOOL
 from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report import changes
-from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import UNTOLD
+from ansible_collections.scisoft.julia_depots.plugins.plugin_utils.report.outcomes import ERROR_LIMIT, UNTOLD
 
 SCHEMA = 1
 NAMED = 2  # so many environments the summary calls by their names
@@ -41,6 +41,7 @@ class Known:
     :param checks: ``depot_client_checks`` of all hosts, each with its ``host``.
     :param lagging: ``depot_publish_lagging`` of all hosts.
     :param benchmarks: ``depot_benchmark_results`` of all hosts.
+    :param builder_errors: ``depot_build_error``, by the name of the host; ``client_errors``: ``depot_client_error``.
     :param builders: hosts of which results of builds are expected, ``clients`` of which checks are.
     :param revision: the revision that was published last; none where the store counts none.
     """
@@ -52,6 +53,8 @@ class Known:
     checks: Sequence[Mapping[str, Any]] = ()
     lagging: Sequence[Mapping[str, Any]] = ()
     benchmarks: Sequence[Mapping[str, Any]] = ()
+    builder_errors: Mapping[str, str] = field(default_factory=dict)
+    client_errors: Mapping[str, str] = field(default_factory=dict)
     builders: Sequence[str] = ()
     clients: Sequence[str] = ()
     revision: int | None = None
@@ -238,13 +241,21 @@ def _checks(known: Known) -> list[dict[str, Any]]:
         for check in known.checks
     ]
     if known.ran:
-        heard = {check["host"] for check in told}
+        unwell = {check["host"] for check in told if check["outcome"] != "proved"}
+        heard = {check["host"] for check in told} - (set(known.client_errors) - unwell)
         told += [
-            {"host": host, **CHECK_KEYS, "outcome": "silent", "error": SILENT, "rejected": []}
+            {"host": host, **CHECK_KEYS, **_silence(known.client_errors.get(host)), "rejected": []}
             for host in known.clients
             if host not in heard
         ]
     return sorted(told, key=lambda check: (check["environment"], check["host"]))
+
+
+def _silence(error: str | None) -> dict[str, str]:
+    """What is said of a client that proved nothing."""
+    if error:
+        return {"outcome": "failed", "error": error[:ERROR_LIMIT]}
+    return {"outcome": "silent", "error": SILENT}
 
 
 def _rejected(entry: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -295,7 +306,11 @@ def _failures(known: Known, environments: Sequence[Mapping[str, Any]]) -> list[d
             failures.append(_failure(where, f"publishing {publish['environment']}", str(publish["error"])))
     heard = {str(entry["host"]) for entry in known.builds}
     if known.ran:
-        failures += [_failure(host, "builder", SILENT) for host in known.builders if host not in heard]
+        failures += [
+            _failure(host, "builder", (known.builder_errors.get(host) or SILENT)[:ERROR_LIMIT])
+            for host in known.builders
+            if host not in heard
+        ]
     # Where something failed already, that is why it is not published.
     if not failures:
         failures += [
@@ -318,7 +333,8 @@ def _failed_checks(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         if check["outcome"] == "proved" or (check["host"], check["error"]) in seen:
             continue
         seen.add((check["host"], check["error"]))
-        what = f"proof of {check['environment']}" if check["outcome"] == "failed" else "client"
+        tried = check["outcome"] == "failed" and check["environment"]
+        what = f"proof of {check['environment']}" if tried else "client"
         failures.append(_failure(check["host"], what, check["error"]))
     return failures
 
