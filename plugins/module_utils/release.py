@@ -205,8 +205,9 @@ class Release:
         return os.path.join(self.path, "release.json")
 
     def read_record(self) -> dict[str, Any]:
-        """
-        :raises InputError: this is no release.
+        """What the release tells of itself.
+
+        :raises InputError: there is no such release.
         """
         record = read_json(self.record)
         if record is None:
