@@ -47,6 +47,22 @@ def _nothing_left_behind() -> Iterator[None]:
     remove_abandoned()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_map() -> Iterator[None]:
+    """Let real replicas be made without a map of addresses, which takes an account; so does the role by default."""
+    if Real.unavailable():
+        yield
+        return
+    settings = Path("/etc/cvmfs/server.local")
+    before = settings.read_text() if settings.exists() else None
+    settings.write_text(f"{before or ''}CVMFS_GEO_DB_FILE=NONE\n")
+    yield
+    if before is None:
+        settings.unlink()
+    else:
+        settings.write_text(before)
+
+
 def kinds() -> list:
     """Every kind of server as a parameter of a fixture; those that are not to be had are skipped."""
     parameters = []
