@@ -295,6 +295,30 @@ def test_builders_that_stand_beside_a_failing_host(foreign, strategy):
     assert "Tell what is staged" in run.tasks("node1")
 
 
+def test_a_node_that_lags_fails_and_leaves_the_fact_that_says_so(foreign):
+    site = foreign()
+    inputs = {
+        "depot_client_store": {"type": "cvmfs", "repository": "not-here.example.org"},
+        "depot_client_environments": ["jets", "plots"],
+        "depot_client_revision": 5,
+        "depot_client_revision_timeout": 1,
+    }
+    use = {
+        "ansible.builtin.include_role": {"name": f"{COLLECTION}.depot_client", "tasks_from": "verify"},
+        "vars": inputs,
+    }
+    show = {"name": "Show", "ansible.builtin.debug": {"var": "depot_client_checks"}}
+    run = site.run({"hosts": "all", "gather_facts": False, "tasks": [{"block": [use], "always": [show]}]})
+    assert not run.ok
+    (shown,) = (result.result["depot_client_checks"] for result in run.results if result.task == "Show")
+    assert [(check["environment"], check["outcome"], check["wanted"]) for check in shown] == [
+        ("jets", "lagging", 5),
+        ("plots", "lagging", 5),
+    ]
+    assert {check["error"] for check in shown} == {run.failures["node1"]}
+    assert "not-here.example.org" in run.failures["node1"]
+
+
 def test_defaults_of_a_play_for_the_groups_of_modules(foreign):
     """``module_defaults`` reach what the roles do, and modules that lack an option of another group are not hurt."""
     site = foreign()

@@ -140,6 +140,7 @@ def test_clients_alone_tell_nothing_of_builders(site):
     (failure,) = report_of(site.folder / "report")["failures"]
     assert (failure["where"], failure["what"]) == ("localhost", "proof of jets")
     assert "no release of 'jets' is at " in failure["message"]
+    assert run.failure() == failure["message"]
 
 
 def test_a_publish_that_fails_is_told(site):
