@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -37,6 +38,12 @@ def play_using(form: str, uses: Sequence[tuple[str, Mapping[str, Any]]], **keys:
         use = f"ansible.builtin.{form}"
         made["tasks"] = [LOOK, *({use: {"name": name}, "vars": inputs} for name, inputs in named), LOOK]
     return made
+
+
+def seen_in(text: str) -> list[dict[str, Any]]:
+    """What :data:`LOOK` said, each time, in the output of a run whose results stand on one line."""
+    looks = (part for part in text.split("TASK [") if part.startswith(f"{LOOK['name']}]"))
+    return [json.loads(said)["msg"] for look in looks for said in re.findall(r"^ok: .*?=> (.*)$", look, re.M)]
 
 
 def left_by(roles: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:

@@ -190,11 +190,10 @@ class Release:
 
     def settled(self) -> Release:
         """This release under its own name, where it was named as ``current``: that may lead to another one soon."""
-        try:
-            target = os.readlink(self.path)
-        except OSError:
+        name = link_of(self.path)
+        if name is None:
             return self
-        return Release(os.path.join(os.path.dirname(self.path), target), self.environment)
+        return Release(os.path.join(os.path.dirname(self.path), Layout.link_target(name)), self.environment)
 
     @property
     def name(self) -> str:
@@ -264,6 +263,14 @@ class Release:
             return sorted(os.listdir(self.path))
         except FileNotFoundError:
             return []
+
+
+def link_of(path: str) -> str | None:
+    """The name of the release to which ``current`` or ``previous`` leads; none where there is no such link."""
+    try:
+        return os.path.basename(os.readlink(path))
+    except OSError:
+        return None
 
 
 def release_id(inputs: Mapping[str, Any]) -> str:

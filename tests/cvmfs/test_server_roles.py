@@ -47,7 +47,7 @@ from tests.cvmfs.servers import (
     nobody_cannot_run_the_emulation,
     wait_for,
 )
-from tests.foreign import COLLECTION, FORMS, LOOK, left_by, play_using
+from tests.foreign import COLLECTION, FORMS, left_by, play_using, seen_in
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
@@ -63,7 +63,6 @@ class Run:
     returncode: int
     changed: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    seen: list[dict[str, Any]] = field(default_factory=list)
     text: str = ""
 
     @classmethod
@@ -75,8 +74,6 @@ class Run:
                 task = match[1]
             elif line.startswith("changed: "):
                 run.changed.append(task)
-            elif task == LOOK["name"] and (match := re.match(r"ok: .*?=> (.*)", line)):
-                run.seen.append(json.loads(match[1])["msg"])
             elif match := re.match(r"(?:fatal|failed): .*?=> (.*)", line):
                 with suppress(ValueError):
                     run.failures.append(str(json.loads(match[1]).get("msg")))
@@ -461,18 +458,8 @@ def test_the_servers_of_a_site(on_host: Player) -> None:
 @pytest.fixture
 def storage(host: Host) -> Iterator[str]:
     """Where a web server on the host of its own serves the repositories."""
-    command = [
-        *host.inside,
-        sys.executable,
-        "-u",
-        "-m",
-        "http.server",
-        "--bind",
-        "127.0.0.1",
-        "--directory",
-        "/srv",
-        "0",
-    ]
+    serve = "-u -m http.server --bind 127.0.0.1 --directory /srv 0"
+    command = [*host.inside, sys.executable, *serve.split()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/")
     port = re.search(r" port (\d+) ", process.stdout.readline())[1]
     yield f"http://127.0.0.1:{port}"
@@ -481,43 +468,36 @@ def storage(host: Host) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_servers_in_a_foreign_play(host: Host, on_host: Player, storage: str, form: str) -> None:
+def test_servers_in_a_foreign_play(host: Host, packages: Packages, storage: str, tmp_path: Path, form: str) -> None:
     """Planned on a clean host, done, planned again, done again; and what the play sees after them."""
-    packages, name = on_host.variables["cvmfs_stratum0_package_repository"], fresh_name()
-    on_host.variables.clear()
-    stratum1 = {
-        "repository": name,
-        "alias": fresh_name(),
-        "stratum0": "here",
-        "source": f"{storage}/cvmfs/{name}",
-        "package_repository": packages,
-        "apache": False,
-    }
-    stratum0 = {"repository": name, "package_repository": packages, "apache": False}
+    run, name = Player(tmp_path, host.inside).play, fresh_name()
+    stratum0 = {"repository": name, "package_repository": packages.as_variable(), "apache": False}
+    own = {"alias": fresh_name(), "stratum0": "here", "source": f"{storage}/cvmfs/{name}"}
+    stratum1 = {**stratum0, **own}
     roles = {"cvmfs_stratum0": stratum0, "cvmfs_stratum1": stratum1}
     uses = [(role, {f"{role}_{key}": value for key, value in inputs.items()}) for role, inputs in roles.items()]
     play = play_using(form, uses)
-    planned = on_host.play(play, "--check").succeeded()
+    planned = run(play, "--check").succeeded()
     assert {"Say that the repository would be made", "Say that the replica would be made"} <= set(planned.changed)
     assert not host.has("/usr/bin/cvmfs_server")
-    done = on_host.play(play).succeeded()
+    done = run(play).succeeded()
     for repository in (name, stratum1["alias"]):
         assert host.has(f"/srv/cvmfs/{repository}/.cvmfspublished")
-    before, after = done.seen
+    before, after = seen_in(done.text)
     assert left_by(roles, before, after) == set()
     assert set(before["names"]) <= set(after["names"])
     assert before["facts"] == after["facts"]
-    on_host.play(play, "--check").unchanged()
-    on_host.play(play).unchanged()
+    run(play, "--check").unchanged()
+    run(play).unchanged()
 
 
 def test_servers_beside_a_host_that_fails(host: Host, on_host: Player) -> None:
     """All hosts are one, and the one that fails does so before it changes anything."""
     inputs = dict(on_host.variables, cvmfs_stratum0_owner="{{ 'root' if inventory_hostname == 'here' else 'no such' }}")
-    on_host.variables.clear()
+    alone = Player(on_host.folder, on_host.inside)
     for strategy, serial in (("linear", 1), ("free", "100%")):
         keys = {"strategy": f"ansible.builtin.{strategy}", "serial": serial, "max_fail_percentage": 99}
-        run = on_host.play(play_using("include_role", [("cvmfs_stratum0", inputs)], **keys), "-i", "there,")
+        run = alone.play(play_using("include_role", [("cvmfs_stratum0", inputs)], **keys), "-i", "there,")
         assert "cvmfs_stratum0_owner" in run.failure()
         assert "fatal: [here]" not in run.text
         assert host.has(f"/srv/cvmfs/{inputs['cvmfs_stratum0_repository']}/.cvmfspublished")

@@ -18,6 +18,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
     RELEASE_ID,
     Layout,
+    link_of,
     read_json,
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
@@ -217,10 +218,3 @@ def remove_tree(path: str) -> None:
 def new_link(link: str) -> str:
     """Where a link is made before it takes its place."""
     return f"{link}.new"
-
-
-def link_of(path: str) -> str | None:
-    try:
-        return os.path.basename(os.readlink(path))
-    except OSError:
-        return None

@@ -22,6 +22,7 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.cvmfs.server 
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import (
     Layout,
     Release,
+    link_of,
     read_json,
     write_json,
 )
@@ -30,7 +31,6 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base i
     Store,
     copy_tree,
     explained,
-    link_of,
     remove_tree,
 )
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.plan import Step

@@ -15,13 +15,13 @@ from ansible_collections.scisoft.julia_depots.plugins.module_utils.errors import
     InputError,
     StoreError,
 )
+from ansible_collections.scisoft.julia_depots.plugins.module_utils.release import link_of
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.sandbox import BASE_ENVIRONMENT
 from ansible_collections.scisoft.julia_depots.plugins.module_utils.stores.base import (
     Delivery,
     Store,
     copy_tree,
     explained,
-    link_of,
     new_link,
     remove_tree,
 )
